@@ -1,0 +1,79 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// Every Swift target is built alike: language mode 6, strict memory safety, imports that say what they need,
+// and no warning left standing.
+let house: [SwiftSetting] = [
+    .strictMemorySafety(),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .treatAllWarnings(as: .error),
+]
+
+func library(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: house)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(name: name, dependencies: dependencies, swiftSettings: house)
+}
+
+func system(_ name: String, pkgConfig: String, apt: String, brew: String) -> Target {
+    .systemLibrary(name: name, pkgConfig: pkgConfig, providers: [.apt([apt]), .brew([brew])])
+}
+
+let package = Package(
+    name: "reimage",
+    products: [
+        .library(name: "Reimage", targets: ["Reimage"]),
+        .library(name: "ReimageTesting", targets: ["ReimageTesting"]),
+        .executable(name: "reimage", targets: ["ReimageCLI"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-crypto", exact: "4.5.2"),
+    ],
+    targets: [
+        system("CZlib", pkgConfig: "zlib", apt: "zlib1g-dev", brew: "zlib"),
+        system("CZstd", pkgConfig: "libzstd", apt: "libzstd-dev", brew: "zstd"),
+        system("CLZMA", pkgConfig: "liblzma", apt: "liblzma-dev", brew: "xz"),
+        system("CDeflate", pkgConfig: "libdeflate", apt: "libdeflate-dev", brew: "libdeflate"),
+        .target(name: "CReimageSystem"),
+
+        library("ReimageCore", []),
+        library("ReimageSystem", ["ReimageCore", "CReimageSystem"]),
+        library(
+            "ReimageCodecs",
+            ["ReimageCore", "CZlib", "CZstd", "CLZMA", "CDeflate", .product(name: "Crypto", package: "swift-crypto")]),
+        library("RawFormat", ["ReimageCore", "ReimageCodecs"]),
+        library("QCOW2Format", ["ReimageCore", "ReimageCodecs"]),
+        library("ReimagePipeline", ["ReimageCore", "ReimageSystem", "ReimageCodecs"]),
+        library(
+            "Reimage",
+            ["ReimageCore", "ReimageSystem", "ReimageCodecs", "RawFormat", "QCOW2Format", "ReimagePipeline"]),
+        library("ReimageTesting", ["ReimageCore"]),
+        .executableTarget(
+            name: "ReimageCLI",
+            dependencies: [
+                "Reimage", "ReimageCore", "ReimageSystem", "ReimageCodecs", "ReimagePipeline",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            swiftSettings: house),
+
+        tests("ReimageCoreTests", ["ReimageCore", "ReimageTesting"]),
+        tests("ReimageSystemTests", ["ReimageSystem", "ReimageCore"]),
+        tests("ReimageCodecsTests", ["ReimageCodecs", "ReimageCore", "ReimageTesting"]),
+        tests("RawFormatTests", ["RawFormat", "ReimageCore", "ReimageTesting"]),
+        tests("QCOW2FormatTests", ["QCOW2Format", "RawFormat", "ReimageCore", "ReimageSystem", "ReimageTesting"]),
+        tests(
+            "ReimagePipelineTests",
+            [
+                "ReimagePipeline", "Reimage", "ReimageCore", "ReimageSystem", "ReimageCodecs", "RawFormat",
+                "ReimageTesting",
+            ]),
+        tests("ReimageCLITests", ["ReimageCLI", "Reimage", "ReimageCore", "ReimageSystem", "ReimageTesting"]),
+        tests("InteropTests", ["Reimage", "ReimageCore", "ReimageSystem", "ReimagePipeline", "ReimageTesting"]),
+    ],
+    swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,3 @@
+#ifndef REIMAGE_SYSTEM_H
+#define REIMAGE_SYSTEM_H
+#endif

@@ -1,0 +1,64 @@
+/// The guest's disk: what a format makes out of a store.
+///
+/// All calls block and may come from many threads at once.
+public protocol BlockDevice: Sendable {
+    /// The length in bytes; any number, not only whole sectors.
+    var byteCount: UInt64 { get }
+    /// The logical sector in bytes.
+    var sectorSize: Int { get }
+    /// Every store that this disk reads from, the layers below included.
+    var stores: [any ByteStore] { get }
+
+    /// The run at `offset`: one kind, one layer, stored in one piece; at most `limit` bytes.
+    ///
+    /// `offset` lies below ``byteCount`` and `limit` is at least 1. Neighbours of one kind are merged as far as that
+    /// is cheap; a caller must not take the end of a run for a change of kind.
+    /// - Throws: `.damaged` with the table's place where the mapping is invalid.
+    func extent(
+        at offset: GuestOffset, limit: UInt64, layers: Layers, detail: ExtentDetail
+    ) throws(ImageError) -> Extent
+
+    /// A reader for one thread.
+    func makeCursor() throws(ImageError) -> any DiskCursor
+}
+
+extension BlockDevice {
+    /// The run at `offset` as a guest sees it, host holes shown as what they read as.
+    public func extent(at offset: GuestOffset, limit: UInt64) throws(ImageError) -> Extent {
+        try extent(at: offset, limit: limit, layers: .flattened, detail: .storage)
+    }
+}
+
+/// One thread's reader of a disk: decoder contexts, the table last used, scratch memory.
+public protocol DiskCursor: AnyObject {
+    /// Fills `buffer` with the guest's bytes from `offset`; zeros where nothing is stored.
+    ///
+    /// The range lies inside the disk.
+    /// - Throws: `.damaged` where stored bytes are missing or do not decode, `.unreadable` on an I/O error.
+    func read(into buffer: inout MutableRawSpan, at offset: GuestOffset) throws(ImageError)
+}
+
+/// Bytes that come front to back only: a pipe, a decoder's output.
+///
+/// One caller at a time, from any thread.
+public protocol ByteStream: AnyObject, Sendable {
+    /// The name to show.
+    var name: String { get }
+
+    /// Appends to `buffer` until it is full or the stream ends; a buffer left with room means the end.
+    func read(into buffer: inout OutputRawSpan) throws(ImageError)
+}
+
+/// A disk that comes front to back only.
+public protocol DiskStream: ByteStream {
+    /// The length in bytes where it is known beforehand.
+    var byteCount: UInt64? { get }
+}
+
+/// A disk as a source offers it.
+public enum DiskContent: Sendable {
+    /// Readable at any offset.
+    case random(any BlockDevice)
+    /// Readable once, front to back.
+    case stream(any DiskStream)
+}

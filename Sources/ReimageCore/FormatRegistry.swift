@@ -1,0 +1,42 @@
+/// The formats a program knows, in the order in which they are probed.
+public struct FormatRegistry: Sendable {
+    /// How many bytes of each end of a file a format may look at when it probes.
+    public static let probeByteCount = 4096
+
+    /// The formats.
+    public let formats: [any ImageFormat]
+
+    /// A registry of `formats`.
+    public init(_ formats: [any ImageFormat]) { self.formats = formats }
+
+    /// The same registry with `format` probed first; it replaces a format of the same name.
+    public func adding(_ format: any ImageFormat) -> FormatRegistry {
+        FormatRegistry([format] + formats.filter { $0.name != format.name })
+    }
+
+    /// The format called `name`, or known by that alias.
+    /// - Throws: `.invalidArgument` that lists the names there are.
+    public func format(named name: FormatName) throws(ImageError) -> any ImageFormat {
+        if let found = formats.first(where: { $0.name == name || $0.aliases.contains(name) }) { return found }
+        let known = formats.map(\.name.text).joined(separator: ", ")
+        throw ImageError(.invalidArgument, "there is no format called '\(name)'", advice: "Known formats: \(known).")
+    }
+
+    /// The format that recognises the bytes of `store`, or `nil`, which leaves only the guess that they are raw.
+    public func probe(_ store: any ByteStore) throws(ImageError) -> (any ImageFormat)? {
+        let count = Int(min(store.byteCount, UInt64(Self.probeByteCount)))
+        let head = try store.bytes(at: .zero, count: count)
+        let tail = try store.bytes(at: HostOffset(store.byteCount - UInt64(count)), count: count)
+        return head.withBytes { head in
+            tail.withBytes { tail in probe(head: head, tail: tail, byteCount: store.byteCount) }
+        }
+    }
+
+    /// The format that recognises these first and last bytes.
+    public func probe(head: RawSpan, tail: RawSpan, byteCount: UInt64?) -> (any ImageFormat)? {
+        for format in formats where format.probe(head: head, tail: tail, byteCount: byteCount) == .yes {
+            return format
+        }
+        return nil
+    }
+}

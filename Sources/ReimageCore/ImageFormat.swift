@@ -1,0 +1,171 @@
+/// A format's name as it is typed: lower case, for instance `qcow2`.
+public struct FormatName: Hashable, Sendable, CustomStringConvertible, ExpressibleByStringLiteral {
+    /// The name.
+    public let text: String
+
+    public init(_ text: String) { self.text = text.lowercased() }
+    public init(stringLiteral text: String) { self.init(text) }
+
+    public var description: String { text }
+
+    /// The bytes of a disk as they are, without a header.
+    public static let raw: FormatName = "raw"
+}
+
+/// What a look at the first and last bytes of a file tells.
+public enum ProbeResult: Hashable, Sendable {
+    /// Not this format.
+    case no
+    /// This format.
+    case yes
+}
+
+/// What a format opens: a file, device or stream.
+public struct ImageSource: Sendable {
+    /// How the stored bytes can be reached.
+    public enum Bytes: Sendable {
+        /// At any offset.
+        case store(any ByteStore)
+        /// Front to back.
+        case stream(any ByteStream)
+    }
+
+    /// The stored bytes.
+    public let bytes: Bytes
+    /// The path that relative references start from; `nil` for memory and pipes.
+    public let path: String?
+
+    /// A source that can be read at any offset.
+    public init(store: any ByteStore, path: String? = nil) {
+        bytes = .store(store)
+        self.path = path
+    }
+
+    /// A source that comes front to back.
+    public init(stream: any ByteStream) {
+        bytes = .stream(stream)
+        path = nil
+    }
+
+    /// The name to show.
+    public var name: String {
+        switch bytes {
+        case .store(let store): store.name
+        case .stream(let stream): stream.name
+        }
+    }
+
+    /// The store, for a format that reads at any offset.
+    /// - Throws: `.unsupported` for a stream.
+    public func randomAccess(for format: FormatName) throws(ImageError) -> any ByteStore {
+        guard case .store(let store) = bytes else {
+            throw ImageError(
+                .unsupported, "a \(format) image cannot be read from a pipe", file: name,
+                advice: "Save it to a file first.")
+        }
+        return store
+    }
+}
+
+/// Opens what an image refers to, under the caller's policy.
+public protocol ReferenceResolver: Sendable {
+    /// Opens the image below `source`, for instance its backing file.
+    /// - Throws: `.refused` where the policy forbids it; `.unreadable` where it is not there.
+    func openImage(_ reference: Reference, of source: ImageSource) throws(ImageError) -> any DiskImage
+
+    /// Opens a file of plain bytes that belongs to `source`, for instance its data file.
+    func openStore(_ reference: Reference, of source: ImageSource) throws(ImageError) -> any ByteStore
+}
+
+/// A name inside an image that points to another file.
+public struct Reference: Hashable, Sendable {
+    /// What the file is to the image, in the field's words: `backing file`, `data file`.
+    public var role: String
+    /// The name as stored; untrusted.
+    public var name: String
+    /// The format as stored, where it is.
+    public var format: FormatName?
+
+    public init(role: String, name: String, format: FormatName? = nil) {
+        self.role = role
+        self.name = name
+        self.format = format
+    }
+}
+
+/// Something the user should know though the work goes on.
+public struct Note: Hashable, Sendable {
+    /// The sentence.
+    public var text: String
+    public init(_ text: String) { self.text = text }
+}
+
+/// What a format needs besides the bytes.
+public struct OpenContext: Sendable {
+    /// Opens references; `nil` refuses them all.
+    public var references: (any ReferenceResolver)?
+    /// The internal snapshot to show instead of the active state, by name or id.
+    public var snapshot: String?
+    /// Whether references are opened at all; without, only what the file itself says can be asked for.
+    public var opensReferences: Bool
+    /// The most memory that one decoder may take, in bytes.
+    public var decoderMemoryLimit: UInt64
+    /// Takes what the user should know.
+    public var note: @Sendable (Note) -> Void
+
+    public init(
+        references: (any ReferenceResolver)? = nil, snapshot: String? = nil, opensReferences: Bool = true,
+        decoderMemoryLimit: UInt64 = 128 << 20, note: @escaping @Sendable (Note) -> Void = { _ in }
+    ) {
+        self.references = references
+        self.snapshot = snapshot
+        self.opensReferences = opensReferences
+        self.decoderMemoryLimit = decoderMemoryLimit
+        self.note = note
+    }
+}
+
+/// An open image.
+public protocol DiskImage: Sendable {
+    /// The format it was opened as.
+    var format: FormatName { get }
+    /// The disk.
+    /// - Throws: what keeps the disk from being read although the image could be opened to be described.
+    func content() throws(ImageError) -> DiskContent
+    /// What the image says of itself.
+    func info() throws(ImageError) -> ImageInfo
+}
+
+/// A format plug-in: probes, opens, and makes writers.
+public protocol ImageFormat: Sendable {
+    /// The name.
+    var name: FormatName { get }
+    /// Other names for the same format.
+    var aliases: [FormatName] { get }
+    /// One line for the list of formats.
+    var summary: String { get }
+    /// The options a writer takes; `nil` where the format cannot be written.
+    var writerOptions: [WriterOption]? { get }
+
+    /// Whether a file with these bytes at its ends is of this format.
+    ///
+    /// `head` and `tail` are up to ``FormatRegistry/probeByteCount`` bytes; `byteCount` is `nil` for a stream, which
+    /// has no `tail`.
+    func probe(head: RawSpan, tail: RawSpan, byteCount: UInt64?) -> ProbeResult
+
+    /// Opens an image; reads no more than its header and what that needs to be understood.
+    func open(_ source: ImageSource, _ context: OpenContext) throws(ImageError) -> any DiskImage
+
+    /// A writer for one disk.
+    /// - Throws: `.unsupported` where the format cannot be written, `.invalidArgument` for options it does not take.
+    func makeWriter(_ plan: WritePlan) throws(ImageError) -> any ImageWriter
+}
+
+extension ImageFormat {
+    public var aliases: [FormatName] { [] }
+    public var writerOptions: [WriterOption]? { nil }
+
+    public func makeWriter(_ plan: WritePlan) throws(ImageError) -> any ImageWriter {
+        throw ImageError(.unsupported, "images of format \(name) cannot be written")
+    }
+}

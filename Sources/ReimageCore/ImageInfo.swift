@@ -1,0 +1,86 @@
+/// A value of an image's description: what JSON can say, with the order of fields kept.
+public enum InfoValue: Hashable, Sendable {
+    case text(String)
+    case number(UInt64)
+    case flag(Bool)
+    case list([InfoValue])
+    case fields([InfoField])
+}
+
+/// A named value.
+public struct InfoField: Hashable, Sendable {
+    /// The name, as users of `qemu-img info --output=json` know it where that has it.
+    public var name: String
+    /// The value.
+    public var value: InfoValue
+
+    public init(_ name: String, _ value: InfoValue) {
+        self.name = name
+        self.value = value
+    }
+}
+
+/// What an image says of itself.
+public struct ImageInfo: Sendable {
+    /// An internal snapshot.
+    public struct Snapshot: Sendable, Hashable {
+        public var id: String
+        public var name: String
+        /// The size of the saved machine state in bytes.
+        public var vmStateSize: UInt64
+        /// When it was taken: seconds since 1970, and nanoseconds.
+        public var dateSeconds: UInt32
+        public var dateNanoseconds: UInt32
+        /// How long the guest had run, in nanoseconds.
+        public var vmClockNanoseconds: UInt64
+        /// The disk's size when it was taken, where that is known.
+        public var byteCount: UInt64?
+        /// The instruction count of a recorded run.
+        public var instructionCount: UInt64?
+
+        public init(
+            id: String, name: String, vmStateSize: UInt64, dateSeconds: UInt32, dateNanoseconds: UInt32,
+            vmClockNanoseconds: UInt64, byteCount: UInt64?, instructionCount: UInt64?
+        ) {
+            self.id = id
+            self.name = name
+            self.vmStateSize = vmStateSize
+            self.dateSeconds = dateSeconds
+            self.dateNanoseconds = dateNanoseconds
+            self.vmClockNanoseconds = vmClockNanoseconds
+            self.byteCount = byteCount
+            self.instructionCount = instructionCount
+        }
+    }
+
+    /// The guest's bytes; `nil` for a stream that does not tell.
+    public var virtualSize: UInt64?
+    /// The unit of allocation in bytes, where the format has one.
+    public var clusterSize: UInt64?
+    /// The image below, as named in the file.
+    public var backing: Reference?
+    /// Whether the image was not closed cleanly.
+    public var isDirty: Bool
+    /// Whether guest bytes are encrypted.
+    public var isEncrypted: Bool
+    /// The internal snapshots.
+    public var snapshots: [Snapshot]
+    /// What only this format has.
+    public var specific: [InfoField]
+    /// Sentences the user should read: flags that mean trouble, sizes that others see differently.
+    public var remarks: [String]
+
+    public init(
+        virtualSize: UInt64?, clusterSize: UInt64? = nil, backing: Reference? = nil, isDirty: Bool = false,
+        isEncrypted: Bool = false, snapshots: [Snapshot] = [], specific: [InfoField] = [], remarks: [String] = []
+    ) {
+        self.virtualSize = virtualSize
+        self.clusterSize = clusterSize
+        self.backing = backing
+        self.isDirty = isDirty
+        self.isEncrypted = isEncrypted
+        self.snapshots = snapshots
+        self.specific = specific
+        self.remarks = remarks
+    }
+}

@@ -1,0 +1,54 @@
+/// What a writer decided: which bytes go where, in which order where that matters.
+///
+/// The pipeline carries it out. Steps between two barriers may be done in any order and at the same time.
+public struct Placement: Sendable {
+    /// Where the bytes of a write come from.
+    public enum Source: Hashable, Sendable {
+        /// The batch's input.
+        case input(Range<Int>)
+        /// The batch's encoded output.
+        case encoded(Range<Int>)
+        /// Tables and headers the writer made.
+        case metadata([UInt8])
+    }
+
+    /// One thing to do.
+    public enum Step: Hashable, Sendable {
+        /// Write the bytes of a source.
+        case write(Source, at: HostOffset)
+        /// Make a range read as zeros.
+        case zero(HostRange, ZeroMode)
+        /// Cut or extend the file.
+        case setByteCount(UInt64)
+        /// Everything before is on the medium before anything after is written.
+        case barrier
+    }
+
+    /// The steps, in order.
+    public private(set) var steps: [Step] = []
+
+    public init() {}
+
+    /// Forgets all steps, and keeps their memory.
+    public mutating func removeAll() { steps.removeAll(keepingCapacity: true) }
+
+    /// Adds a step; a write or zero run that continues the last one is merged with it.
+    public mutating func append(_ step: Step) {
+        guard let last = steps.last, let merged = Self.merge(last, step) else { return steps.append(step) }
+        steps[steps.count - 1] = merged
+    }
+
+    private static func merge(_ first: Step, _ second: Step) -> Step? {
+        switch (first, second) {
+        case (.write(.input(let left), let start), .write(.input(let right), let next))
+        where left.upperBound == right.lowerBound && start + UInt64(left.count) == next:
+            .write(.input(left.lowerBound..<right.upperBound), at: start)
+        case (.write(.encoded(let left), let start), .write(.encoded(let right), let next))
+        where left.upperBound == right.lowerBound && start + UInt64(left.count) == next:
+            .write(.encoded(left.lowerBound..<right.upperBound), at: start)
+        case (.zero(let left, let mode), .zero(let right, let other)) where mode == other && left.end == right.start:
+            .zero(HostRange(from: left.start, to: right.end), mode)
+        default: nil
+        }
+    }
+}

@@ -1,0 +1,81 @@
+public import ReimageCore
+internal import Synchronization
+
+/// Stored bytes in memory: a source for tests, and a target that can be looked at.
+///
+/// Never-written pages of `holeSize` bytes are reported as holes when `reportsHoles` is set.
+public final class MemoryStore: ByteStore, ByteSink {
+    public let id = StoreID()
+    public let name: String
+    public let identity: StoreIdentity? = nil
+    public let byteCount: UInt64
+    public let traits: StoreTraits
+    private let contents: Mutex<[UInt8]>
+    private let holeSize: Int?
+
+    /// A store that holds `bytes`.
+    ///
+    /// - Parameter holeSize: the run of zero bytes that counts as a hole; `nil` reports everything as data.
+    public init(_ bytes: [UInt8], name: String = "memory", holeSize: Int? = nil, traits: StoreTraits = StoreTraits()) {
+        self.name = name
+        byteCount = UInt64(bytes.count)
+        contents = Mutex(bytes)
+        self.holeSize = holeSize
+        self.traits = traits
+    }
+
+    /// All bytes as they are now.
+    public var bytes: [UInt8] { contents.withLock { $0 } }
+
+    public func read(into buffer: inout MutableRawSpan, at offset: HostOffset) throws(ImageError) {
+        let count = buffer.byteCount
+        guard UInt64(count) <= byteCount, offset.value <= byteCount - UInt64(count) else {
+            throw ImageError(
+                .unreadable, "a read of \(count) bytes passes the end (\(byteCount) bytes)", at: .host(offset),
+                file: name)
+        }
+        let start = Int(offset.value)
+        let bytes = contents.withLock { $0 }
+        bytes.withBytes { buffer.copy(from: $0.extracting(start..<start + count)) }
+    }
+
+    public func extent(at offset: HostOffset, limit: UInt64) throws(ImageError) -> Extent {
+        let most = min(limit, byteCount - offset.value)
+        guard let holeSize else { return Extent(.data, count: most) }
+        let bytes = contents.withLock { $0 }
+        let isHole = Self.pageIsZero(bytes, at: Int(offset.value) / holeSize, of: holeSize)
+        var page = Int(offset.value) / holeSize + 1
+        while UInt64(page * holeSize) < offset.value + most, Self.pageIsZero(bytes, at: page, of: holeSize) == isHole {
+            page += 1
+        }
+        return Extent(isHole ? .hole : .data, count: min(most, UInt64(page * holeSize) - offset.value))
+    }
+
+    private static func pageIsZero(_ bytes: [UInt8], at page: Int, of size: Int) -> Bool {
+        bytes.withBytes { $0.extracting(page * size..<min((page + 1) * size, $0.byteCount)).isZero }
+    }
+
+    public func write(_ bytes: RawSpan, at offset: HostOffset) throws(ImageError) {
+        let end = Int(offset.value) + bytes.byteCount
+        // SAFETY: the copy is made inside the borrow.
+        let copy = unsafe bytes.withUnsafeBytes { unsafe Array($0) }
+        contents.withLock { contents in
+            if contents.count < end { contents += [UInt8](repeating: 0, count: end - contents.count) }
+            contents.replaceSubrange(Int(offset.value)..<end, with: copy)
+        }
+    }
+
+    public func zero(_ range: HostRange, mode: ZeroMode) throws(ImageError) {
+        let zeros = [UInt8](repeating: 0, count: Int(range.count))
+        try zeros.withBytes { (span) throws(ImageError) in try write(span, at: range.start) }
+    }
+
+    public func setByteCount(_ count: UInt64) throws(ImageError) {
+        contents.withLock { contents in
+            let missing = Int(count) - contents.count
+            if missing > 0 { contents += [UInt8](repeating: 0, count: missing) } else { contents.removeLast(-missing) }
+        }
+    }
+
+    public func sync() throws(ImageError) {}
+}
