@@ -1,0 +1,124 @@
+#define _GNU_SOURCE
+#include "CReimageSystem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#ifdef __linux__
+#include <sched.h>
+#include <linux/falloc.h>
+#include <linux/fs.h>
+#endif
+#ifdef __APPLE__
+#include <sys/disk.h>
+#endif
+
+off_t reimage_seek_data(int fd, off_t offset) { return lseek(fd, offset, SEEK_DATA); }
+off_t reimage_seek_hole(int fd, off_t offset) { return lseek(fd, offset, SEEK_HOLE); }
+int reimage_lock(int fd) { return flock(fd, LOCK_EX | LOCK_NB); }
+
+static int online_processors(void) {
+    long count = sysconf(_SC_NPROCESSORS_ONLN);
+    return count < 1 ? 1 : (int)count;
+}
+
+#ifdef __linux__
+
+int reimage_processor_count(void) {
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) != 0) return online_processors();
+    int count = CPU_COUNT(&set);
+    return count < 1 ? 1 : count;
+}
+
+int reimage_direct_flag(void) { return O_DIRECT; }
+
+int reimage_bypass_cache(int fd) {
+    (void)fd;
+    return 0;
+}
+
+int reimage_punch_hole(int fd, off_t offset, off_t count) {
+    return fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, count);
+}
+
+int reimage_zero_range(int fd, off_t offset, off_t count) {
+    return fallocate(fd, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, offset, count);
+}
+
+int reimage_reserve(int fd, off_t offset, off_t count) { return fallocate(fd, 0, offset, count); }
+
+int reimage_drop_cache(int fd, off_t offset, off_t count) {
+    int error = posix_fadvise(fd, offset, count, POSIX_FADV_DONTNEED);
+    if (error == 0) return 0;
+    errno = error;
+    return -1;
+}
+
+int reimage_device_length(int fd, uint64_t *bytes) { return ioctl(fd, BLKGETSIZE64, bytes); }
+
+int reimage_device_sector(int fd, uint32_t *bytes) {
+    int sector = 0;
+    if (ioctl(fd, BLKSSZGET, &sector) != 0) return -1;
+    *bytes = (uint32_t)sector;
+    return 0;
+}
+
+int reimage_device_rotational(int fd) {
+    unsigned short turns = 0;
+    if (ioctl(fd, BLKROTATIONAL, &turns) != 0) return -1;
+    return turns != 0;
+}
+
+int reimage_sync(int fd) { return fsync(fd); }
+
+#else
+
+int reimage_processor_count(void) { return online_processors(); }
+
+int reimage_direct_flag(void) { return 0; }
+int reimage_bypass_cache(int fd) { return fcntl(fd, F_NOCACHE, 1); }
+
+int reimage_punch_hole(int fd, off_t offset, off_t count) {
+    struct fpunchhole hole = {0, 0, offset, count};
+    return fcntl(fd, F_PUNCHHOLE, &hole);
+}
+
+int reimage_zero_range(int fd, off_t offset, off_t count) {
+    (void)fd, (void)offset, (void)count;
+    errno = ENOTSUP;
+    return -1;
+}
+
+int reimage_reserve(int fd, off_t offset, off_t count) {
+    (void)fd, (void)offset, (void)count;
+    errno = ENOTSUP;
+    return -1;
+}
+
+int reimage_drop_cache(int fd, off_t offset, off_t count) {
+    (void)fd, (void)offset, (void)count;
+    return 0;
+}
+
+int reimage_device_length(int fd, uint64_t *bytes) {
+    uint32_t block = 0;
+    uint64_t count = 0;
+    if (ioctl(fd, DKIOCGETBLOCKSIZE, &block) != 0 || ioctl(fd, DKIOCGETBLOCKCOUNT, &count) != 0) return -1;
+    *bytes = block * count;
+    return 0;
+}
+
+int reimage_device_sector(int fd, uint32_t *bytes) { return ioctl(fd, DKIOCGETBLOCKSIZE, bytes); }
+
+int reimage_device_rotational(int fd) {
+    (void)fd;
+    return 0;
+}
+
+int reimage_sync(int fd) { return fcntl(fd, F_FULLFSYNC, 0); }
+
+#endif

@@ -1,3 +1,46 @@
 #ifndef REIMAGE_SYSTEM_H
 #define REIMAGE_SYSTEM_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+/* System calls and constants that Swift does not import: variadic calls, macros with casts, and what glibc hides
+ * behind _GNU_SOURCE. Every function returns 0 or a value of at least 0, or -1 with errno set. */
+
+/* The open flag for reads and writes past the page cache; 0 where the system has none. */
+int reimage_direct_flag(void);
+
+/* Turns the page cache off for a descriptor, where that is done after opening (macOS); else does nothing. */
+int reimage_bypass_cache(int fd);
+
+/* The next data or hole at or behind offset; -1 with ENXIO where there is none. */
+off_t reimage_seek_data(int fd, off_t offset);
+off_t reimage_seek_hole(int fd, off_t offset);
+
+/* Gives a range back so that it reads as zeros; the file keeps its length. */
+int reimage_punch_hole(int fd, off_t offset, off_t count);
+
+/* Makes a range read as zeros and keeps its space. */
+int reimage_zero_range(int fd, off_t offset, off_t count);
+
+/* Reserves the space of a range, which keeps its contents. */
+int reimage_reserve(int fd, off_t offset, off_t count);
+
+/* Asks the kernel to drop a range from the page cache; a hint. */
+int reimage_drop_cache(int fd, off_t offset, off_t count);
+
+/* Locks a file against other lockers, or fails with EWOULDBLOCK. */
+int reimage_lock(int fd);
+
+/* Block devices: length in bytes, logical sector in bytes, whether the medium turns. */
+int reimage_device_length(int fd, uint64_t *bytes);
+int reimage_device_sector(int fd, uint32_t *bytes);
+int reimage_device_rotational(int fd);
+
+/* The processors this process may run on, at least 1. */
+int reimage_processor_count(void);
+
+/* Makes everything written durable, the drive's own cache included. */
+int reimage_sync(int fd);
+
 #endif

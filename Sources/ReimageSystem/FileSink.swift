@@ -1,0 +1,107 @@
+internal import CReimageSystem
+public import ReimageCore
+
+#if canImport(Glibc)
+    internal import Glibc
+#else
+    internal import Darwin
+#endif
+
+/// A regular file that is written at positions, from many threads at once.
+///
+/// Whole aligned blocks go past the page cache, which is faster for fresh data and leaves nothing to be lost between
+/// a write and its sync; the rest, a head or tail of less than a block, goes through it. The two never share a page:
+/// a page is either written whole by one call or left to the cache.
+public final class FileSink: ByteSink {
+    public let name: String
+    public let traits: StoreTraits
+    let file: FileDescriptor
+    private let direct: FileDescriptor?
+
+    /// Writes the open `file`.
+    ///
+    /// - Parameter startsZeroed: the file is new, so that a run of zeros is had by not writing it.
+    init(_ file: FileDescriptor, startsZeroed: Bool, cache: CachePolicy) {
+        self.file = file
+        name = file.name
+        direct = cache == .direct ? file.reopenedDirect(O_WRONLY) : nil
+        var abilities: StoreTraits.Abilities = .punchesHoles
+        if startsZeroed { abilities.insert(.startsZeroed) }
+        if direct != nil { abilities.insert(.direct) }
+        traits = StoreTraits(abilities: abilities, alignment: AlignedBuffer.alignment)
+    }
+
+    /// Opens the existing file at `path` to be written over in place.
+    /// - Throws: `.targetFailed` where it cannot be opened, `.invalidArgument` where it is no regular file.
+    public convenience init(overwriting path: String, cache: CachePolicy = .direct) throws(ImageError) {
+        guard let file = FileDescriptor.open(path, O_RDWR) else {
+            throw .system(.targetFailed, "cannot be opened for writing", file: path)
+        }
+        guard FileKind(mode: try file.status(.targetFailed).st_mode) == .regular else {
+            throw ImageError(.invalidArgument, "is no regular file", file: path)
+        }
+        guard reimage_lock(file.number) == 0 else {
+            throw .system(.targetFailed, "is being written by another process", file: path)
+        }
+        self.init(file, startsZeroed: false, cache: cache)
+    }
+
+    /// The length of the file now, in bytes.
+    public func currentByteCount() throws(ImageError) -> UInt64 { UInt64(try file.status(.targetFailed).st_size) }
+
+    public func write(_ bytes: RawSpan, at offset: HostOffset) throws(ImageError) {
+        let whole = bytes.byteCount & ~(AlignedBuffer.alignment - 1)
+        guard let direct, whole > 0, offset.isAligned, bytes.isAligned else { return try file.write(bytes, at: offset) }
+        try direct.write(bytes.extracting(0..<whole), at: offset)
+        if whole < bytes.byteCount {
+            try file.write(bytes.extracting(whole..<bytes.byteCount), at: offset + UInt64(whole))
+        }
+    }
+
+    public func zero(_ range: HostRange, mode: ZeroMode) throws(ImageError) {
+        guard !range.isEmpty else { return }
+        switch mode {
+        case .sparse:
+            if traits.contains(.startsZeroed) { return }
+            if reimage_punch_hole(file.number, off_t(range.start.value), off_t(range.count)) == 0 { return }
+            try writeZeros(range)
+        case .allocated:
+            let isNew = traits.contains(.startsZeroed)
+            let done =
+                isNew
+                ? reimage_reserve(file.number, off_t(range.start.value), off_t(range.count))
+                : reimage_zero_range(file.number, off_t(range.start.value), off_t(range.count))
+            if done == 0 { return }
+            guard errno != ENOSPC else { throw .system(.targetFailed, "space cannot be reserved", file: name) }
+            try writeZeros(range)
+        case .written:
+            try writeZeros(range)
+        }
+    }
+
+    private func writeZeros(_ range: HostRange) throws(ImageError) {
+        let zeros = AlignedBuffer(byteCount: Int(min(range.count, 1 << 20)))
+        var offset = range.start
+        while offset < range.end {
+            let count = min(range.end - offset, UInt64(zeros.byteCount))
+            try zeros.withBytes(0..<Int(count)) { (span) throws(ImageError) in try write(span, at: offset) }
+            offset += count
+        }
+    }
+
+    public func setByteCount(_ count: UInt64) throws(ImageError) {
+        guard let length = off_t(exactly: count) else {
+            throw ImageError(.targetFailed, "no file can be \(count) bytes long", file: name)
+        }
+        guard retrying({ ftruncate(file.number, length) }) == 0 else {
+            throw .system(.targetFailed, "cannot be made \(count) bytes long", file: name)
+        }
+    }
+
+    public func sync() throws(ImageError) {
+        // A failed sync is final: a second one would report success although the pages are lost.
+        guard reimage_sync(file.number) == 0 else {
+            throw .system(.targetFailed, "what was written did not reach the medium", file: name)
+        }
+    }
+}

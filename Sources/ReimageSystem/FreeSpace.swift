@@ -1,0 +1,26 @@
+public import ReimageCore
+
+#if canImport(Glibc)
+    internal import Glibc
+#else
+    internal import Darwin
+#endif
+
+/// The bytes that this user can still write to the file system holding `path`.
+/// - Throws: `.targetFailed` where the system will not tell.
+public func freeSpace(at path: String) throws(ImageError) -> UInt64 {
+    var status = statvfs()
+    guard unsafe statvfs(path, &status) == 0 else {
+        throw .system(.targetFailed, "its file system cannot be examined", file: path)
+    }
+    let blocks = geteuid() == 0 ? UInt64(status.f_bfree) : UInt64(status.f_bavail)
+    let (bytes, overflow) = blocks.multipliedReportingOverflow(by: UInt64(status.f_frsize))
+    return overflow ? .max : bytes
+}
+
+/// The bytes of the medium that the file at `path` takes; `nil` where there is no such file.
+public func allocatedByteCount(at path: String) -> UInt64? {
+    var status = stat()
+    guard unsafe stat(path, &status) == 0 else { return nil }
+    return UInt64(status.st_blocks) * 512
+}

@@ -1,0 +1,100 @@
+internal import CReimageSystem
+internal import ReimageCore
+
+#if canImport(Glibc)
+    internal import Glibc
+#else
+    internal import Darwin
+#endif
+
+/// Reads a file or device at any offset, through the page cache or past it.
+final class PositionalReader: Sendable {
+    let file: FileDescriptor
+    private let direct: FileDescriptor?
+    private let byteCount: UInt64
+
+    /// Whether reads go past the page cache.
+    var isDirect: Bool { direct != nil }
+
+    /// Reads `file`, of `byteCount` bytes.
+    ///
+    /// Where the file system has no direct I/O (tmpfs on older kernels), the cached pages are dropped once instead.
+    init(_ file: FileDescriptor, cache: CachePolicy, byteCount: UInt64) throws(ImageError) {
+        self.file = file
+        self.byteCount = byteCount
+        guard cache == .direct else {
+            direct = nil
+            return
+        }
+        direct = file.reopenedDirect(O_RDONLY)
+        if direct == nil { _ = reimage_drop_cache(file.number, 0, 0) }
+    }
+
+    /// Fills `buffer` from `offset`.
+    /// - Throws: `.unreadable` on an I/O error and where the range passes the end.
+    func read(into buffer: inout MutableRawSpan, at offset: HostOffset) throws(ImageError) {
+        let count = buffer.byteCount
+        guard UInt64(count) <= byteCount, offset.value <= byteCount - UInt64(count) else {
+            throw ImageError(
+                .unreadable, "a read of \(count) bytes passes the end (\(byteCount) bytes)", at: .host(offset),
+                file: file.name)
+        }
+        let done: Int
+        if let direct {
+            done = try readDirect(direct, into: &buffer, at: offset)
+        } else {
+            done = try file.read(into: &buffer, at: offset)
+        }
+        guard done == count else {
+            throw ImageError(
+                .unreadable, "the file became shorter while it was read", at: .host(offset + UInt64(done)),
+                file: file.name)
+        }
+    }
+
+    private func readDirect(
+        _ direct: FileDescriptor, into buffer: inout MutableRawSpan, at offset: HostOffset
+    ) throws(ImageError) -> Int {
+        if buffer.isAligned && offset.isAligned && buffer.byteCount.isMultiple(of: AlignedBuffer.alignment) {
+            return try direct.read(into: &buffer, at: offset)
+        }
+        let unit = UInt64(AlignedBuffer.alignment)
+        let start = offset.value.roundedDown(to: unit)
+        let skip = Int(offset.value - start)
+        let length = (skip + buffer.byteCount + AlignedBuffer.alignment - 1) & ~(AlignedBuffer.alignment - 1)
+        var bounce = AlignedBuffer(byteCount: length)
+        let got = try bounce.withMutableBytes { (span) throws(ImageError) in
+            try direct.read(into: &span, at: HostOffset(start))
+        }
+        let usable = max(0, min(buffer.byteCount, got - skip))
+        bounce.withBytes(skip..<skip + usable) { buffer.copy(from: $0) }
+        return usable
+    }
+}
+
+extension Offset {
+    /// Whether direct I/O can start here on any medium.
+    var isAligned: Bool { value.isMultiple(of: UInt64(AlignedBuffer.alignment)) }
+}
+
+extension MutableRawSpan {
+    /// Whether the memory lies as direct I/O wants it.
+    var isAligned: Bool {
+        mutating get {
+            // SAFETY: the address is looked at, not used.
+            unsafe withUnsafeMutableBytes {
+                UInt(bitPattern: $0.baseAddress).isMultiple(of: UInt(AlignedBuffer.alignment))
+            }
+        }
+    }
+}
+
+extension RawSpan {
+    /// Whether the memory lies as direct I/O wants it.
+    var isAligned: Bool {
+        // SAFETY: the address is looked at, not used.
+        unsafe withUnsafeBytes {
+            UInt(bitPattern: $0.baseAddress).isMultiple(of: UInt(AlignedBuffer.alignment))
+        }
+    }
+}
