@@ -16,7 +16,8 @@ func library(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 }
 
 func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
-    .testTarget(name: name, dependencies: dependencies, swiftSettings: house)
+    .testTarget(
+        name: name, dependencies: dependencies + ["ReimageCore", "ReimageTesting", "TestSupport"], swiftSettings: house)
 }
 
 func system(_ name: String, pkgConfig: String, apt: String, brew: String) -> Target {
@@ -26,7 +27,9 @@ func system(_ name: String, pkgConfig: String, apt: String, brew: String) -> Tar
 let package = Package(
     name: "reimage",
     products: [
-        .library(name: "Reimage", targets: ["Reimage"]),
+        .library(
+            name: "Reimage",
+            targets: ["Reimage", "ReimagePipeline", "ReimageSystem", "ReimageCore"]),
         .library(name: "ReimageTesting", targets: ["ReimageTesting"]),
         .executable(name: "reimage", targets: ["ReimageCLI"]),
     ],
@@ -61,19 +64,16 @@ let package = Package(
             ],
             swiftSettings: house),
 
-        tests("ReimageCoreTests", ["ReimageCore", "ReimageTesting"]),
-        tests("ReimageSystemTests", ["ReimageSystem", "ReimageCore"]),
-        tests("ReimageCodecsTests", ["ReimageCodecs", "ReimageCore", "ReimageTesting"]),
-        tests("RawFormatTests", ["RawFormat", "ReimageCore", "ReimageTesting"]),
-        tests("QCOW2FormatTests", ["QCOW2Format", "RawFormat", "ReimageCore", "ReimageSystem", "ReimageTesting"]),
-        tests(
-            "ReimagePipelineTests",
-            [
-                "ReimagePipeline", "Reimage", "ReimageCore", "ReimageSystem", "ReimageCodecs", "RawFormat",
-                "ReimageTesting",
-            ]),
-        tests("ReimageCLITests", ["ReimageCLI", "Reimage", "ReimageCore", "ReimageSystem", "ReimageTesting"]),
-        tests("InteropTests", ["Reimage", "ReimageCore", "ReimageSystem", "ReimagePipeline", "ReimageTesting"]),
+        // What tests of several targets use: scratch folders, and outside programs run with a time limit.
+        .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: house),
+        tests("ReimageCoreTests", []),
+        tests("ReimageSystemTests", ["ReimageSystem"]),
+        tests("ReimageCodecsTests", ["ReimageCodecs"]),
+        tests("RawFormatTests", ["RawFormat"]),
+        tests("QCOW2FormatTests", ["QCOW2Format", "RawFormat", "ReimageSystem"]),
+        tests("ReimagePipelineTests", ["Reimage", "ReimagePipeline", "ReimageSystem", "ReimageCodecs", "RawFormat"]),
+        tests("ReimageCLITests", ["ReimageCLI", "ReimageSystem"]),
+        tests("InteropTests", ["ReimageCLI", "ReimageSystem"]),
     ],
     swiftLanguageModes: [.v6]
 )

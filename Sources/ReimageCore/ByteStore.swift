@@ -75,6 +75,8 @@ public protocol ByteStore: Sendable {
     var byteCount: UInt64 { get }
     /// What the store can do.
     var traits: StoreTraits { get }
+    /// The bytes of the medium that it takes, when it was opened; `nil` where that is not known.
+    var allocatedByteCount: UInt64? { get }
 
     /// Fills `buffer` with the bytes from `offset`.
     /// - Throws: `.unreadable` on an I/O error and where the range passes the end.
@@ -87,6 +89,8 @@ public protocol ByteStore: Sendable {
 }
 
 extension ByteStore {
+    public var allocatedByteCount: UInt64? { nil }
+
     /// The `count` bytes from `offset`, for headers and other small structures.
     /// - Throws: `.unreadable` on an I/O error and where the range passes the end.
     public func bytes(at offset: HostOffset, count: Int) throws(ImageError) -> [UInt8] {

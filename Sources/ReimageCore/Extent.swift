@@ -24,6 +24,8 @@ public struct Extent: Hashable, Sendable {
     public var depth: Int
     /// Where the bytes lie, for plain and compressed data whose place is known.
     public var stored: StoredRun?
+    /// Data by the image's tables that its host file has a hole for: it reads as zeros.
+    public var isHostHole = false
 
     /// A run of `count` bytes.
     public init(_ kind: Kind, count: UInt64, depth: Int = 0, stored: StoredRun? = nil) {
@@ -80,7 +82,7 @@ public enum Layers: Sendable {
 
 /// How far down an extent query looks for zeros.
 public enum ExtentDetail: Sendable {
-    /// What the image's own tables say.
+    /// What the image's own tables say; data stays data, marked at most as ``Extent/isHostHole``.
     case tables
     /// The holes of the host file below plain data too: they are zeros that need no reading.
     case storage

@@ -1,4 +1,4 @@
-/// A value of an image's description: what JSON can say, with the order of fields kept.
+/// A value of an image's description: what JSON can say.
 public enum InfoValue: Hashable, Sendable {
     case text(String)
     case number(UInt64)
@@ -83,4 +83,31 @@ public struct ImageInfo: Sendable {
         self.specific = specific
         self.remarks = remarks
     }
+}
+
+extension InfoValue: Encodable {
+    public func encode(to encoder: any Encoder) throws {
+        switch self {
+        case .fields(let fields):
+            var container = encoder.container(keyedBy: FieldKey.self)
+            for field in fields { try container.encode(field.value, forKey: FieldKey(stringValue: field.name)) }
+        case .text(let text): try Self.encode(text, to: encoder)
+        case .number(let number): try Self.encode(number, to: encoder)
+        case .flag(let flag): try Self.encode(flag, to: encoder)
+        case .list(let list): try Self.encode(list, to: encoder)
+        }
+    }
+
+    private static func encode(_ value: some Encodable, to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        try container.encode(value)
+    }
+}
+
+/// A field's name where an encoder wants a key.
+public struct FieldKey: CodingKey {
+    public let stringValue: String
+    public var intValue: Int? { nil }
+    public init(stringValue: String) { self.stringValue = stringValue }
+    public init?(intValue: Int) { nil }
 }

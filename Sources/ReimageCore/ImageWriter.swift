@@ -78,11 +78,11 @@ public protocol ChunkEncoder: AnyObject {
 
 /// One chunk on its way to be placed.
 public struct Chunk: Sendable {
-    /// The guest's bytes it holds.
+    /// The guest's bytes it holds; the disk's end cuts the last one, even where its input is padded.
     public var range: GuestRange
     /// How it was encoded.
     public var encoding: Encoding
-    /// Where its bytes lie in the batch's input.
+    /// Where its bytes lie in the batch's input; the grain map covers all of them, padding as zeros.
     public var input: Range<Int>
     /// Where its stored form lies in the batch's output; empty unless coded.
     public var encoded: Range<Int>

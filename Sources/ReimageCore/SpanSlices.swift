@@ -55,6 +55,23 @@ extension OutputRawSpan {
     }
 }
 
+extension OutputRawSpan {
+    /// Lends `body` the next `count` bytes of the free capacity, which it must fill; they are appended unless it throws.
+    @inlinable
+    public mutating func append<Failure: Error>(
+        count: Int, _ body: (inout MutableRawSpan) throws(Failure) -> Void
+    ) throws(Failure) {
+        precondition(count >= 0 && count <= freeCapacity, "an append must fit its target")
+        // SAFETY: the slice is free capacity, lent exclusively; bytes that nobody wrote yet are still bytes.
+        try unsafe withUnsafeMutableBytes { (target, filled) throws(Failure) in
+            let slice = unsafe UnsafeMutableRawBufferPointer(rebasing: target[filled..<filled + count])
+            var span = unsafe slice.mutableBytes
+            try body(&span)
+            filled += count
+        }
+    }
+}
+
 extension [UInt8] {
     /// Lends `body` the bytes of the array for reading.
     @inlinable

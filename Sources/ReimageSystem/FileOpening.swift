@@ -22,6 +22,7 @@ struct FileOpening {
     let kind: FileKind
     let identity: StoreIdentity
     let byteCount: UInt64
+    let allocatedByteCount: UInt64
 
     /// Opens `path` whatever it names; a FIFO does not block.
     init(_ path: String) throws(ImageError) {
@@ -33,6 +34,7 @@ struct FileOpening {
         self.file = file
         kind = FileKind(mode: status.st_mode)
         identity = StoreIdentity(status)
+        allocatedByteCount = UInt64(status.st_blocks) * 512
         switch kind {
         case .regular:
             byteCount = UInt64(status.st_size)

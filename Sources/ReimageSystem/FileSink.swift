@@ -17,12 +17,16 @@ public final class FileSink: ByteSink {
     public let traits: StoreTraits
     let file: FileDescriptor
     private let direct: FileDescriptor?
+    private let keepsLength: Bool
 
     /// Writes the open `file`.
     ///
-    /// - Parameter startsZeroed: the file is new, so that a run of zeros is had by not writing it.
-    init(_ file: FileDescriptor, startsZeroed: Bool, cache: CachePolicy) {
+    /// - Parameters:
+    ///   - startsZeroed: every byte reads as zero already, so that a run of zeros is had by not writing it.
+    ///   - keepsLength: the file is as long as it is to be; a demand for more is an error, one for less is met.
+    init(_ file: FileDescriptor, startsZeroed: Bool, keepsLength: Bool = false, cache: CachePolicy) {
         self.file = file
+        self.keepsLength = keepsLength
         name = file.name
         direct = cache == .direct ? file.reopenedDirect(O_WRONLY) : nil
         var abilities: StoreTraits.Abilities = .punchesHoles
@@ -31,9 +35,13 @@ public final class FileSink: ByteSink {
         traits = StoreTraits(abilities: abilities, alignment: AlignedBuffer.alignment)
     }
 
-    /// Opens the existing file at `path` to be written over in place.
+    /// Opens the existing file at `path` to be written over in place; it keeps its length.
+    ///
+    /// - Parameter isZero: the caller's word that the file reads as zeros throughout.
     /// - Throws: `.targetFailed` where it cannot be opened, `.invalidArgument` where it is no regular file.
-    public convenience init(overwriting path: String, cache: CachePolicy = .direct) throws(ImageError) {
+    public convenience init(
+        overwriting path: String, isZero: Bool = false, cache: CachePolicy = .direct
+    ) throws(ImageError) {
         guard let file = FileDescriptor.open(path, O_RDWR) else {
             throw .system(.targetFailed, "cannot be opened for writing", file: path)
         }
@@ -43,7 +51,7 @@ public final class FileSink: ByteSink {
         guard reimage_lock(file.number) == 0 else {
             throw .system(.targetFailed, "is being written by another process", file: path)
         }
-        self.init(file, startsZeroed: false, cache: cache)
+        self.init(file, startsZeroed: isZero, keepsLength: true, cache: cache)
     }
 
     /// The length of the file now, in bytes.
@@ -90,6 +98,15 @@ public final class FileSink: ByteSink {
     }
 
     public func setByteCount(_ count: UInt64) throws(ImageError) {
+        if keepsLength {
+            let length = try currentByteCount()
+            guard count <= length else {
+                throw ImageError(
+                    .targetFailed, "is \(length) bytes long, too short for \(count)", file: name,
+                    advice: "Make it longer first, or leave -n away to have it made anew.")
+            }
+            return
+        }
         guard let length = off_t(exactly: count) else {
             throw ImageError(.targetFailed, "no file can be \(count) bytes long", file: name)
         }

@@ -24,6 +24,7 @@ public final class FileStore: ByteStore {
     public let name: String
     public let identity: StoreIdentity?
     public let byteCount: UInt64
+    public let allocatedByteCount: UInt64?
     public let traits: StoreTraits
     private let reader: PositionalReader
 
@@ -38,6 +39,7 @@ public final class FileStore: ByteStore {
         name = file.name
         byteCount = opening.byteCount
         identity = opening.identity
+        allocatedByteCount = opening.allocatedByteCount
         reader = try PositionalReader(file, cache: cache, byteCount: opening.byteCount)
         traits = StoreTraits(
             abilities: reader.isDirect ? [.reportsHoles, .direct] : .reportsHoles,

@@ -54,10 +54,18 @@ public final class Monitor<Value>: @unchecked Sendable {
         return try body(&value)
     }
 
-    /// Waits until `isReady` holds; it is asked again after every ``update(_:)``.
-    public func wait(until isReady: (Value) -> Bool) {
+    /// Waits until `isReady` holds, then runs `body` on the value, alone, and wakes every waiting thread.
+    ///
+    /// `isReady` is asked at once and again after every update.
+    public func update<Result, Failure: Error>(
+        when isReady: (Value) -> Bool, _ body: (inout Value) throws(Failure) -> Result
+    ) throws(Failure) -> Result {
         _ = unsafe pthread_mutex_lock(mutex)
-        defer { _ = unsafe pthread_mutex_unlock(mutex) }
+        defer {
+            _ = unsafe pthread_cond_broadcast(condition)
+            _ = unsafe pthread_mutex_unlock(mutex)
+        }
         while !isReady(value) { _ = unsafe pthread_cond_wait(condition, mutex) }
+        return try body(&value)
     }
 }

@@ -106,7 +106,7 @@ public final class PartialFile: Sendable {
     private static func openLocked(_ path: String, for name: String) throws(ImageError) -> FileDescriptor {
         // Whoever finished between our open and our lock took the file away with its name: then begin again.
         for _ in 0..<100 {
-            guard let file = FileDescriptor.open(path, O_RDWR | O_CREAT | O_NOFOLLOW) else {
+            guard let file = FileDescriptor.open(path, O_RDWR | O_CREAT | O_NOFOLLOW, name: name) else {
                 throw .system(.targetFailed, "cannot be created", file: name)
             }
             guard reimage_lock(file.number) == 0 else {

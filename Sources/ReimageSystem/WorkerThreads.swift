@@ -21,7 +21,7 @@ public func runOnThreads(
     _ count: Int, _ body: @escaping @Sendable (Int) throws(ImageError) -> Void
 ) throws(ImageError) {
     let first = Mutex<ImageError?>(nil)
-    let run = ThreadBody { number in
+    let run: @Sendable (Int) -> Void = { number in
         do throws(ImageError) { try body(number) } catch {
             first.withLock { if $0 == nil { $0 = error } }
         }
@@ -29,22 +29,11 @@ public func runOnThreads(
     var threads: [pthread_t] = []
     var failure: Int32 = 0
     for number in 0..<count {
-        let start = unsafe Unmanaged.passRetained(ThreadStart(body: run, number: number))
-        var thread = pthread_t.none
-        failure = unsafe pthread_create(
-            &thread, nil,
-            { argument in
-                // SAFETY: the argument is the retained start that was passed below, taken over once.
-                guard let argument = unsafe argument else { return nil }
-                let start = unsafe Unmanaged<ThreadStart>.fromOpaque(argument).takeRetainedValue()
-                start.body.run(start.number)
-                return nil
-            }, unsafe start.toOpaque())
-        guard failure == 0 else {
-            unsafe start.release()
-            break
+        switch spawn({ run(number) }) {
+        case .started(let thread): threads.append(thread)
+        case .failed(let code): failure = code
         }
-        threads.append(thread)
+        if failure != 0 { break }
     }
     for thread in threads { _ = pthread_join(thread, nil) }
     if threads.isEmpty && count > 0 {
@@ -53,18 +42,44 @@ public func runOnThreads(
     if let error = first.withLock({ $0 }) { throw error }
 }
 
-private final class ThreadBody: Sendable {
-    let run: @Sendable (Int) -> Void
-    init(_ run: @escaping @Sendable (Int) -> Void) { self.run = run }
+/// Keeps this thread from working for a while.
+public func pauseThread(milliseconds: UInt32) { _ = usleep(milliseconds * 1000) }
+
+/// Runs `body` on a thread of its own that nobody waits for; where the system gives no thread, on this one.
+public func startThread(_ body: @escaping @Sendable () -> Void) {
+    switch spawn(body) {
+    case .started(let thread): _ = pthread_detach(thread)
+    case .failed: body()
+    }
 }
 
-private final class ThreadStart: Sendable {
-    let body: ThreadBody
-    let number: Int
-    init(body: ThreadBody, number: Int) {
-        self.body = body
-        self.number = number
+private enum Spawned {
+    case started(pthread_t)
+    case failed(Int32)
+}
+
+private func spawn(_ body: @escaping @Sendable () -> Void) -> Spawned {
+    let start = unsafe Unmanaged.passRetained(ThreadBody(body))
+    var thread = pthread_t.none
+    let failure = unsafe pthread_create(
+        &thread, nil,
+        { argument in
+            // SAFETY: the argument is the retained body that was passed below, taken over once.
+            guard let argument = unsafe argument else { return nil }
+            unsafe Unmanaged<ThreadBody>.fromOpaque(argument).takeRetainedValue().run()
+            return nil
+        }, unsafe start.toOpaque())
+    guard failure == 0 else {
+        unsafe start.release()
+        return .failed(failure)
     }
+    return .started(thread)
+}
+
+/// What a thread is to run, counted while the C library holds it.
+private final class ThreadBody: Sendable {
+    let run: @Sendable () -> Void
+    init(_ run: @escaping @Sendable () -> Void) { self.run = run }
 }
 
 extension pthread_t {

@@ -35,8 +35,17 @@ public final class MemoryStore: ByteStore, ByteSink {
                 file: name)
         }
         let start = Int(offset.value)
-        let bytes = contents.withLock { $0 }
-        bytes.withBytes { buffer.copy(from: $0.extracting(start..<start + count)) }
+        // Copied under the lock: a second owner of the array would make the next write copy all of it.
+        let isInside = contents.withLock { contents in
+            contents.withBytes { bytes in
+                guard start + count <= bytes.byteCount else { return false }
+                buffer.copy(from: bytes.extracting(start..<start + count))
+                return true
+            }
+        }
+        guard isInside else {
+            throw ImageError(.unreadable, "the store was cut while it was read", at: .host(offset), file: name)
+        }
     }
 
     public func extent(at offset: HostOffset, limit: UInt64) throws(ImageError) -> Extent {
@@ -57,11 +66,9 @@ public final class MemoryStore: ByteStore, ByteSink {
 
     public func write(_ bytes: RawSpan, at offset: HostOffset) throws(ImageError) {
         let end = Int(offset.value) + bytes.byteCount
-        // SAFETY: the copy is made inside the borrow.
-        let copy = unsafe bytes.withUnsafeBytes { unsafe Array($0) }
         contents.withLock { contents in
             if contents.count < end { contents += [UInt8](repeating: 0, count: end - contents.count) }
-            contents.replaceSubrange(Int(offset.value)..<end, with: copy)
+            contents.withMutableBytes { $0.copy(from: bytes, at: Int(offset.value)) }
         }
     }
 
