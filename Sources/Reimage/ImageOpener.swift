@@ -1,0 +1,119 @@
+public import ReimageCore
+public import ReimageSystem
+
+/// An image that was opened by its name.
+public struct OpenedImage: Sendable {
+    /// The image.
+    public let image: any DiskImage
+    /// The stored bytes, with the path as it was given.
+    public let source: ImageSource
+    /// Whether the format was named by the caller or found in the bytes; not where it is only a guess.
+    public let formatIsKnown: Bool
+
+    /// The disk, for what needs to read at any offset.
+    /// - Throws: `.unsupported` for a stream, and what the image throws.
+    public func disk(for purpose: String) throws(ImageError) -> any BlockDevice {
+        let content: DiskContent
+        do throws(ImageError) { content = try image.content() } catch { throw error.inFile(source.name) }
+        guard case .random(let disk) = content else {
+            throw ImageError(
+                .unsupported, "\(purpose) needs to read at any place, and a \(image.format) image only comes in order",
+                file: source.name, advice: "Convert it to a file first: reimage convert \(source.name) disk.raw")
+        }
+        return disk
+    }
+}
+
+/// Opens images by path, with everything that they refer to.
+public struct ImageOpener: Sendable {
+    /// The formats to choose from.
+    public var registry: FormatRegistry
+    /// What images may refer to.
+    public var references: ReferencePolicy
+    /// How files are read.
+    public var cache: CachePolicy
+    /// The most memory that one decoder may take, in bytes.
+    public var decoderMemoryLimit: UInt64
+    /// Ends waiting for a silent pipe.
+    public var cancellation: Cancellation
+    /// Takes what the user should know.
+    public var note: @Sendable (Note) -> Void
+
+    /// The name that stands for standard input.
+    public static let standardInput = "-"
+
+    public init(
+        registry: FormatRegistry = .standard, references: ReferencePolicy = ReferencePolicy(),
+        cache: CachePolicy = .cached, decoderMemoryLimit: UInt64 = 128 << 20,
+        cancellation: Cancellation = Cancellation(), note: @escaping @Sendable (Note) -> Void = { _ in }
+    ) {
+        self.registry = registry
+        self.references = references
+        self.cache = cache
+        self.decoderMemoryLimit = decoderMemoryLimit
+        self.cancellation = cancellation
+        self.note = note
+    }
+
+    /// Opens the image at `path`.
+    ///
+    /// - Parameters:
+    ///   - path: a file, a block device, a pipe, or `-` for standard input.
+    ///   - format: the format; `nil` looks for one, and takes the bytes as raw where there is none.
+    ///   - snapshot: the internal snapshot to show instead of the active state.
+    ///   - opensReferences: whether files that the image refers to are opened too.
+    /// - Throws: errors that name the file.
+    public func open(
+        _ path: String, format: FormatName? = nil, snapshot: String? = nil, opensReferences: Bool = true
+    ) throws(ImageError) -> OpenedImage {
+        let source = try openSource(path)
+        var context = OpenContext(
+            snapshot: snapshot, opensReferences: opensReferences, decoderMemoryLimit: decoderMemoryLimit, note: note)
+        var chain: [StoreIdentity] = []
+        if case .store(let store) = source.bytes, let identity = store.identity { chain = [identity] }
+        context.references = FileReferenceResolver(opener: self, chain: chain, imageWasProbed: false)
+        return try open(source, format: format, context)
+    }
+
+    func open(
+        _ source: ImageSource, format name: FormatName?, _ context: OpenContext
+    ) throws(ImageError) -> OpenedImage {
+        do throws(ImageError) {
+            let found: (any ImageFormat)?
+            if let name { found = try registry.format(named: name) } else { found = try probe(source) }
+            if found == nil {
+                note(
+                    Note(
+                        "\(source.name): no known format was found, so its bytes are taken as a raw disk; "
+                            + "pass -f raw to say so."))
+            }
+            let format: any ImageFormat
+            if let found { format = found } else { format = try registry.format(named: .raw) }
+            return OpenedImage(
+                image: try format.open(source, context), source: source, formatIsKnown: found != nil)
+        } catch {
+            throw error.inFile(source.name)
+        }
+    }
+
+    private func openSource(_ path: String) throws(ImageError) -> ImageSource {
+        if path == Self.standardInput {
+            return ImageSource(stream: try PeekedStream(PipeSource.standardInput(cancellation: cancellation)))
+        }
+        switch try openFile(path: path, cache: cache, cancellation: cancellation) {
+        case .store(let store): return ImageSource(store: store, path: path)
+        case .stream(let stream): return ImageSource(stream: try PeekedStream(stream))
+        }
+    }
+
+    private func probe(_ source: ImageSource) throws(ImageError) -> (any ImageFormat)? {
+        switch source.bytes {
+        case .store(let store): return try registry.probe(store)
+        case .stream(let stream):
+            guard let peeked = stream as? PeekedStream else { return nil }
+            return peeked.head.withBytes { head in
+                registry.probe(head: head, tail: head.extracting(0..<0), byteCount: nil)
+            }
+        }
+    }
+}

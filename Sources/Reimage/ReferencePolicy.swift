@@ -1,0 +1,143 @@
+internal import ReimageCore
+internal import ReimageSystem
+
+/// Which files an image may refer to.
+///
+/// An image is somebody else's word: without a policy it could have any file of this machine copied into the output.
+public struct ReferencePolicy: Sendable, Hashable {
+    /// Directories, besides the image's own, whose files may be referred to.
+    public var directories: [String]
+    /// Whether any file may be.
+    public var allowsAny: Bool
+    /// How many images may lie below one another.
+    public var maximumDepth: Int
+
+    /// By default: files in the image's own directory or below it, ten deep.
+    public init(directories: [String] = [], allowsAny: Bool = false, maximumDepth: Int = 10) {
+        self.directories = directories
+        self.allowsAny = allowsAny
+        self.maximumDepth = maximumDepth
+    }
+
+    /// Whether a file at `realPath` may be opened for an image that lies in `ownDirectories`.
+    func allows(_ realPath: String, ownDirectories: [String]) -> Bool {
+        if allowsAny { return true }
+        let roots = ownDirectories + directories.compactMap(ReimageSystem.realPath)
+        return roots.contains { root in
+            realPath.hasPrefix(root.hasSuffix("/") ? root : root + "/")
+        }
+    }
+}
+
+/// Opens what images refer to as files of this machine, within a ``ReferencePolicy``.
+struct FileReferenceResolver: ReferenceResolver {
+    let opener: ImageOpener
+    /// The files from the top image down to the one that refers.
+    let chain: [StoreIdentity]
+    /// Whether the image that refers was itself referred to without a format, and found out by its bytes: a guest
+    /// can write such bytes, so it must not choose files.
+    let imageWasProbed: Bool
+
+    func openImage(_ reference: Reference, of source: ImageSource) throws(ImageError) -> any DiskImage {
+        let (path, store) = try openFile(reference, of: source)
+        let depth = chain.count
+        guard depth <= opener.references.maximumDepth else {
+            throw refusal(
+                reference, source, "lies \(depth) images deep",
+                "Pass --max-depth \(depth) or more if this chain is right.")
+        }
+        if reference.format == nil {
+            opener.note(
+                Note(
+                    "\(source.name): its \(reference.role) '\(reference.name)' has no declared format; "
+                        + "it was found out from the file's bytes."))
+        }
+        var below = chain
+        if let identity = store.identity { below.append(identity) }
+        let resolver = FileReferenceResolver(
+            opener: opener, chain: below, imageWasProbed: reference.format == nil)
+        let context = OpenContext(
+            references: resolver, decoderMemoryLimit: opener.decoderMemoryLimit, note: opener.note)
+        return try opener.open(ImageSource(store: store, path: path), format: reference.format, context).image
+    }
+
+    func openStore(_ reference: Reference, of source: ImageSource) throws(ImageError) -> any ByteStore {
+        try openFile(reference, of: source).store
+    }
+
+    private func openFile(
+        _ reference: Reference, of source: ImageSource
+    ) throws(ImageError) -> (path: String, store: any ByteStore) {
+        guard let imagePath = source.path else {
+            throw refusal(reference, source, "cannot be found, because the image has no directory", nil)
+        }
+        try checkName(reference, source)
+        if imageWasProbed, !opener.references.allowsAny {
+            throw refusal(
+                reference, source, "is not followed, because the format of the image that names it was not declared",
+                "If the image is trusted, pass --allow-references any.")
+        }
+        let (path, own) = try resolve(reference, imagePath, source)
+        guard opener.references.allows(path, ownDirectories: own) else {
+            throw refusal(
+                reference, source, "lies outside the image's own directory (\(path))",
+                "If the image is trusted, pass --allow-references \(Self.directory(of: path)).")
+        }
+        let opened = try ReimageSystem.openFile(path: path, cache: opener.cache)
+        guard case .store(let store) = opened else {
+            throw refusal(reference, source, "is neither a file nor a disk (\(path))", nil)
+        }
+        if let identity = store.identity, chain.contains(identity) {
+            throw refusal(
+                reference, source, "is an image above it in the same chain: the chain is a loop",
+                "No flag allows this: the image must be given another \(reference.role).")
+        }
+        return (path, store)
+    }
+
+    private func checkName(_ reference: Reference, _ source: ImageSource) throws(ImageError) {
+        guard !reference.name.isEmpty, !reference.name.utf8.contains(0) else {
+            throw ImageError(.damaged, "the name of its \(reference.role) is no file name", file: source.name)
+        }
+        let beforeSlash = reference.name.prefix { $0 != "/" }
+        guard !beforeSlash.contains(":") else {
+            throw refusal(
+                reference, source, "is not a plain file name but a protocol or a description",
+                "Such names are never followed, and no flag allows it (--allow-references is for files). "
+                    + "Bring the data into a file, and let the image name that; a file name with a colon needs './'.")
+        }
+    }
+
+    /// The real path of the file, and the directories that count as the image's own.
+    ///
+    /// A relative name starts from where the image was found; where the image was found by a link, also from where it
+    /// really lies.
+    private func resolve(
+        _ reference: Reference, _ imagePath: String, _ source: ImageSource
+    ) throws(ImageError) -> (path: String, own: [String]) {
+        var own: [String] = []
+        for path in [imagePath, realPath(imagePath) ?? imagePath] {
+            guard let directory = realPath(Self.directory(of: path)), !own.contains(directory) else { continue }
+            own.append(directory)
+        }
+        let candidates = reference.name.hasPrefix("/") ? [reference.name] : own.map { "\($0)/\(reference.name)" }
+        for candidate in candidates {
+            if let path = realPath(candidate) { return (path, own) }
+        }
+        throw ImageError(
+            .unreadable, "its \(reference.role) '\(reference.name)' is not there", file: source.name,
+            advice: "Looked for \(candidates.joined(separator: " and ")).")
+    }
+
+    private func refusal(
+        _ reference: Reference, _ source: ImageSource, _ reason: String, _ advice: String?
+    ) -> ImageError {
+        ImageError(
+            .refused, "its \(reference.role) '\(reference.name)' \(reason)", file: source.name, advice: advice)
+    }
+
+    private static func directory(of path: String) -> String {
+        guard let slash = path.lastIndex(of: "/") else { return "." }
+        return slash == path.startIndex ? "/" : String(path[..<slash])
+    }
+}

@@ -1,0 +1,15 @@
+internal import QCOW2Format
+internal import RawFormat
+public import ReimageCore
+
+extension FormatRegistry {
+    /// Every format that this package holds.
+    public static let standard: FormatRegistry = {
+        let disks: [any ImageFormat] = [QCOW2Format()]
+        let inner = FormatRegistry(disks)
+        let wrappers = WrappedRawFormat.all { head in
+            inner.probe(head: head, tail: head.extracting(0..<0), byteCount: nil)?.name
+        }
+        return FormatRegistry(disks + wrappers + [RawFormat()])
+    }()
+}

@@ -1,0 +1,55 @@
+internal import ReimageCore
+
+/// One worker's share of the disk at a time: about 1 MiB of guest bytes, or a long run of zeros in one go.
+struct Batch: ~Copyable {
+    /// What to do with the bytes.
+    enum Work: Sendable {
+        /// The bytes lie in the buffer, or are to be read into it by `segments`.
+        case bytes
+        /// A run that reads as zeros and was not read.
+        case zeros(Extent.Kind)
+    }
+
+    /// The place in the order of all batches.
+    var ticket: UInt64 = 0
+    var range = GuestRange(start: .zero, count: 0)
+    var work = Work.bytes
+    var segments: [Segment] = []
+    var buffer: AlignedBuffer
+    var map: GrainMap
+
+    init(byteCount: Int, grainSize: Int) {
+        buffer = AlignedBuffer(byteCount: byteCount)
+        map = GrainMap(grainSize: grainSize, capacity: byteCount)
+    }
+
+    /// How many bytes of the buffer are in use.
+    var byteCount: Int { Int(range.count) }
+
+    /// How many bytes of the buffer the grain map covers: those in use, and the padding of the last chunk.
+    var paddedByteCount: Int { map.byteCount }
+
+    /// Reads the segments that hold data, clears the others, and finds out which grains are zeros.
+    ///
+    /// - Parameters:
+    ///   - cursor: the reader of the disk; `nil` where the bytes are in the buffer already.
+    ///   - unit: the bytes are padded with zeros to a multiple of this.
+    mutating func load(_ cursor: (any DiskCursor)?, paddedTo unit: Int) throws(ImageError) {
+        let padding = byteCount..<(byteCount + unit - 1) / unit * unit
+        map.reset(byteCount: padding.upperBound, to: .data)
+        buffer.withMutableBytes(padding) { $0.zero() }
+        for segment in segments {
+            if segment.kind == .data {
+                guard let cursor else { continue }
+                let start = range.start + UInt64(segment.range.lowerBound)
+                try buffer.withMutableBytes(segment.range) { (span) throws(ImageError) in
+                    try cursor.read(into: &span, at: start)
+                }
+            } else {
+                buffer.withMutableBytes(segment.range) { $0.zero() }
+                map.set(segment.kind, in: segment.range)
+            }
+        }
+        buffer.withBytes { map.detectZeros(in: $0) }
+    }
+}

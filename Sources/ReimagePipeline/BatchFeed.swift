@@ -1,0 +1,110 @@
+internal import ReimageCore
+internal import Synchronization
+
+/// Hands out a disk batch by batch to many workers.
+protocol BatchFeed: Sendable {
+    /// The disk's length where it is known.
+    var byteCount: UInt64? { get }
+
+    /// Gives `batch` the next share of the disk.
+    /// - Returns: whether there was any.
+    func next(_ batch: inout Batch) throws(ImageError) -> Bool
+
+    /// A reader for one worker; `nil` where ``next(_:)`` fills the buffer itself.
+    func makeCursor() throws(ImageError) -> (any DiskCursor)?
+
+    /// The disk's length, once ``next(_:)`` has said that there is no more.
+    func finalByteCount() throws(ImageError) -> UInt64
+}
+
+/// Plans a disk from its extents; the workers read what it names.
+final class DiskFeed: BatchFeed {
+    private struct State {
+        var walker: ExtentWalker
+        var ticket: UInt64 = 0
+    }
+
+    private let disk: any BlockDevice
+    private let batchSize: UInt64
+    private let state: Mutex<State>
+
+    init(_ disk: any BlockDevice, batchSize: Int) {
+        self.disk = disk
+        self.batchSize = UInt64(batchSize)
+        state = Mutex(State(walker: ExtentWalker(disk)))
+    }
+
+    var byteCount: UInt64? { disk.byteCount }
+
+    func next(_ batch: inout Batch) throws(ImageError) -> Bool {
+        try state.withLock { (state) throws(ImageError) -> Bool in
+            let start = state.walker.position
+            guard start < state.walker.end else { return false }
+            if let (kind, count) = try state.walker.zeroRun(wholeUnitsOf: batchSize) {
+                batch.work = .zeros(kind)
+                batch.range = GuestRange(start: start, count: count)
+                state.walker.advance(count)
+            } else {
+                batch.work = .bytes
+                batch.range = GuestRange(start: start, count: min(batchSize, state.walker.end - start))
+                try state.walker.collect(Int(batch.range.count), into: &batch.segments)
+            }
+            batch.ticket = state.ticket
+            state.ticket += 1
+            return true
+        }
+    }
+
+    func makeCursor() throws(ImageError) -> (any DiskCursor)? { try disk.makeCursor() }
+
+    func finalByteCount() throws(ImageError) -> UInt64 { disk.byteCount }
+}
+
+/// Reads a stream front to back; only one worker at a time can.
+final class StreamFeed: BatchFeed {
+    private struct State {
+        var position: UInt64 = 0
+        var ticket: UInt64 = 0
+        var isAtEnd = false
+    }
+
+    private let stream: any DiskStream
+    private let batchSize: Int
+    private let state = Mutex(State())
+
+    init(_ stream: any DiskStream, batchSize: Int) {
+        self.stream = stream
+        self.batchSize = batchSize
+    }
+
+    var byteCount: UInt64? { stream.byteCount }
+
+    func next(_ batch: inout Batch) throws(ImageError) -> Bool {
+        try state.withLock { (state) throws(ImageError) -> Bool in
+            guard !state.isAtEnd else { return false }
+            let count = try batch.buffer.fill(0..<batchSize) { (output) throws(ImageError) in
+                try stream.read(into: &output)
+            }
+            state.isAtEnd = count < batchSize
+            guard count > 0 else { return false }
+            batch.work = .bytes
+            batch.range = GuestRange(start: GuestOffset(state.position), count: UInt64(count))
+            batch.segments = [Segment(kind: .data, range: 0..<count)]
+            batch.ticket = state.ticket
+            state.position += UInt64(count)
+            state.ticket += 1
+            return true
+        }
+    }
+
+    func makeCursor() throws(ImageError) -> (any DiskCursor)? { nil }
+
+    func finalByteCount() throws(ImageError) -> UInt64 {
+        let position = state.withLock { $0.position }
+        if let expected = stream.byteCount, expected != position {
+            throw ImageError(
+                .damaged, "holds \(position) bytes where its own index says \(expected)", file: stream.name)
+        }
+        return position
+    }
+}

@@ -1,0 +1,152 @@
+internal import ReimageCodecs
+internal import ReimageCore
+internal import ReimageSystem
+
+/// Puts batches in order: asks the writer where each goes, and hands the writes back to be done in parallel.
+///
+/// A batch's turn comes when all before it were placed. Placing is short and does no I/O; the writes follow outside
+/// the turn, unless the sink takes bytes in order only, or the placement holds a barrier: then they are done within
+/// it, after every write before them.
+final class Committer: Sendable {
+    fileprivate struct State {
+        var nextTicket: UInt64 = 0
+        /// Placements handed out whose writes are not done yet.
+        var outstanding = 0
+        var failure: ImageError?
+        var tree: DigestTree?
+        var summary = CopySummary()
+    }
+
+    /// What a worker brings to its turn.
+    struct Delivery {
+        var ticket: UInt64
+        var range: GuestRange
+        /// The hashes of the batch's leaves; `nil` for a run of zeros, or where no digest is made.
+        var leaves: [Hash256]?
+        var counts: CopySummary
+    }
+
+    // SAFETY: the writer is touched only before the workers start, within a turn, and after they ended.
+    private struct Exclusive: @unchecked Sendable { let writer: any ImageWriter }
+
+    private let exclusive: Exclusive
+    private let sink: any ByteSink
+    private let inOrder: Bool
+    private let writesInTurn: Bool
+    private let state: Monitor<State>
+
+    init(_ writer: any ImageWriter, sink: any ByteSink, digest: Bool) {
+        exclusive = Exclusive(writer: writer)
+        self.sink = sink
+        writesInTurn = sink.traits.contains(.appendOnly)
+        // The tree takes its leaves in order too; it costs nothing where the writer keeps an order anyway.
+        inOrder = writer.needs.ascending || writesInTurn || digest
+        state = Monitor(State(tree: digest ? DigestTree() : nil))
+    }
+
+    /// The error that came first, if any did.
+    var failure: ImageError? { state.withLock { $0.failure } }
+
+    /// Notes that a worker failed, and lets every other one stop.
+    func fail(_ error: ImageError) { state.update { if $0.failure == nil { $0.failure = error } } }
+
+    /// Waits for the delivery's turn, lets `place` decide, and writes.
+    ///
+    /// - Parameter source: lends the bytes that the placement speaks of.
+    /// - Returns: whether the work goes on; not after a failure elsewhere.
+    func commit(
+        _ delivery: Delivery, _ placement: inout Placement, source: borrowing Batch, encoded: borrowing AlignedBuffer,
+        place: (any ImageWriter, inout Placement) throws(ImageError) -> Void
+    ) throws(ImageError) -> Bool {
+        let ready: (State) -> Bool = { [inOrder] in
+            $0.failure != nil || !inOrder || $0.nextTicket == delivery.ticket
+        }
+        placement.removeAll()
+        let turn = try state.update(when: ready) { (state) throws(ImageError) -> Turn in
+            guard state.failure == nil else { return .stop }
+            try place(exclusive.writer, &placement)
+            state.note(delivery)
+            if writesInTurn || placement.hasBarrier { return .within }
+            state.nextTicket += 1
+            state.outstanding += 1
+            return .after
+        }
+        switch turn {
+        case .stop:
+            return false
+        case .after:
+            try execute(placement, source: source, encoded: encoded)
+            state.update { $0.outstanding -= 1 }
+        case .within:
+            let goesOn = state.update(when: { $0.outstanding == 0 || $0.failure != nil }) { $0.failure == nil }
+            guard goesOn else { return false }
+            try execute(placement, source: source, encoded: encoded)
+            state.update { $0.nextTicket += 1 }
+        }
+        return true
+    }
+
+    private enum Turn { case stop, within, after }
+
+    /// Lets the writer put down what comes before the first batch.
+    func begin() throws(ImageError) {
+        var placement = Placement()
+        try exclusive.writer.begin(into: &placement)
+        try execute(placement)
+    }
+
+    /// Lets the writer complete the image, after all workers have ended.
+    func finish(byteCount: UInt64) throws(ImageError) -> CopySummary {
+        var placement = Placement()
+        try exclusive.writer.finish(byteCount: byteCount, into: &placement)
+        try execute(placement)
+        return state.withLock { state in
+            var summary = state.summary
+            summary.byteCount = byteCount
+            summary.digest = state.tree?.finish(byteCount: byteCount)
+            return summary
+        }
+    }
+
+    private func execute(_ placement: Placement) throws(ImageError) {
+        let nothing = AlignedBuffer(byteCount: 0)
+        try execute(placement, source: Batch(byteCount: 0, grainSize: 512), encoded: nothing)
+    }
+
+    private func execute(
+        _ placement: Placement, source: borrowing Batch, encoded: borrowing AlignedBuffer
+    ) throws(ImageError) {
+        for step in placement.steps {
+            switch step {
+            case .write(.input(let range), let offset):
+                try source.buffer.withBytes(range) { (span) throws(ImageError) in try sink.write(span, at: offset) }
+            case .write(.encoded(let range), let offset):
+                try encoded.withBytes(range) { (span) throws(ImageError) in try sink.write(span, at: offset) }
+            case .write(.metadata(let bytes), let offset):
+                try bytes.withBytes { (span) throws(ImageError) in try sink.write(span, at: offset) }
+            case .zero(let range, let mode):
+                try sink.zero(range, mode: mode)
+            case .setByteCount(let count):
+                try sink.setByteCount(count)
+            case .barrier:
+                try sink.sync()
+            }
+        }
+    }
+}
+
+extension Committer.State {
+    fileprivate mutating func note(_ delivery: Committer.Delivery) {
+        summary.add(delivery.counts)
+        guard tree != nil else { return }
+        if let leaves = delivery.leaves {
+            for leaf in leaves { tree?.append(leaf) }
+        } else {
+            tree?.appendZeros(delivery.range.count.dividedRoundingUp(by: UInt64(DigestTree.leafSize)))
+        }
+    }
+}
+
+extension Placement {
+    fileprivate var hasBarrier: Bool { steps.contains(.barrier) }
+}

@@ -1,0 +1,121 @@
+public import ReimageCore
+internal import ReimageSystem
+
+/// What a copy did.
+public struct CopySummary: Sendable, Hashable {
+    /// The disk's length in bytes.
+    public internal(set) var byteCount: UInt64 = 0
+    /// How many of them hold something.
+    public internal(set) var dataByteCount: UInt64 = 0
+    /// How many the source could not give; they were written as zeros.
+    public internal(set) var unreadableByteCount: UInt64 = 0
+    /// The content digest, where it was asked for.
+    public internal(set) var digest: ContentDigest?
+
+    mutating func add(_ other: CopySummary) {
+        dataByteCount += other.dataByteCount
+        unreadableByteCount += other.unreadableByteCount
+    }
+}
+
+/// Reads a disk once on all cores and gives every byte to a writer, or only to the digest.
+public struct CopyJob {
+    private let source: DiskContent
+    private let writer: any ImageWriter
+    private let sink: any ByteSink
+    private let digest: Bool
+    private let phase: Progress.Phase
+    private let options: JobOptions
+
+    /// The least batch in guest bytes: the request size at which disks are at their best.
+    static let batchSize = 1 << 20
+
+    /// Copies `source` through `writer` to `sink`.
+    ///
+    /// - Parameters:
+    ///   - digest: computes the content digest on the way.
+    ///   - phase: what the progress calls it.
+    public init(
+        _ source: DiskContent, writer: any ImageWriter, sink: any ByteSink, digest: Bool = false,
+        phase: Progress.Phase = .copy, options: JobOptions = JobOptions()
+    ) {
+        self.source = source
+        self.writer = writer
+        self.sink = sink
+        self.digest = digest
+        self.phase = phase
+        self.options = options
+    }
+
+    /// Does the work and returns when all of it is written; syncing and naming the target is the caller's.
+    /// - Throws: the first error of any thread; `.cancelled`.
+    public func run() throws(ImageError) -> CopySummary {
+        let needs = writer.needs
+        let batchSize = max(Self.batchSize, needs.chunkSize)
+        let feed: any BatchFeed =
+            switch source {
+            case .random(let disk): DiskFeed(disk, batchSize: batchSize)
+            case .stream(let stream): StreamFeed(stream, batchSize: batchSize)
+            }
+        options.progress.begin(phase, total: feed.byteCount)
+        let committer = Committer(writer, sink: sink, digest: digest)
+        try committer.begin()
+        let makeEncoder = EncoderFactory(writer: writer)
+        let shared = CopyWorker.Shared(
+            feed: feed, committer: committer, needs: needs, digest: digest, batchSize: batchSize, options: options,
+            pace: Pace(options.bytesPerSecond))
+        try runOnThreads(options.threadCount) { (_) throws(ImageError) in
+            // A failure is told to the committer first, so that threads that stop because of it come second.
+            do throws(ImageError) {
+                try CopyWorker(shared, encoder: makeEncoder()).run()
+            } catch {
+                committer.fail(error)
+            }
+        }
+        if let failure = committer.failure { throw failure }
+        try options.cancellation.check()
+        return try committer.finish(byteCount: feed.finalByteCount())
+    }
+}
+
+/// Makes encoders from many threads.
+private struct EncoderFactory: @unchecked Sendable {
+    // SAFETY: `makeEncoder` reads what is constant from the writer's making on.
+    let writer: any ImageWriter
+    func callAsFunction() throws(ImageError) -> (any ChunkEncoder)? { try writer.makeEncoder() }
+}
+
+extension DiskContent {
+    /// The content digest, computed on all cores; holes cost nothing.
+    public func digest(
+        _ options: JobOptions = JobOptions(), phase: Progress.Phase = .copy
+    ) throws(ImageError) -> ContentDigest {
+        let job = CopyJob(
+            self, writer: NullWriter(), sink: NullSink(), digest: true, phase: phase, options: options)
+        guard let digest = try job.run().digest else { throw ImageError(.exhausted, "no digest was made") }
+        return digest
+    }
+}
+
+/// Writes nothing: what is left of a copy is its digest.
+private final class NullWriter: ImageWriter {
+    let needs = WriterNeeds(chunkSize: CopyJob.batchSize, grainSize: DigestTree.leafSize, ascending: false)
+
+    func skip(_ kind: Extent.Kind, _ range: GuestRange, into placement: inout Placement) throws(ImageError) {}
+
+    func place(
+        _ chunk: Chunk, map: borrowing GrainMap, into placement: inout Placement
+    ) throws(ImageError) {}
+
+    func finish(byteCount: UInt64, into placement: inout Placement) throws(ImageError) {}
+}
+
+/// Takes nothing, since ``NullWriter`` gives nothing.
+private struct NullSink: ByteSink {
+    let name = "nowhere"
+    let traits = StoreTraits()
+    func write(_ bytes: RawSpan, at offset: HostOffset) throws(ImageError) {}
+    func zero(_ range: HostRange, mode: ZeroMode) throws(ImageError) {}
+    func setByteCount(_ count: UInt64) throws(ImageError) {}
+    func sync() throws(ImageError) {}
+}

@@ -1,0 +1,123 @@
+internal import ReimageCodecs
+internal import ReimageCore
+
+/// One thread of a copy: takes a batch, reads and encodes it, and writes it when its turn has come.
+final class CopyWorker {
+    /// What all workers of a copy have in common.
+    struct Shared: Sendable {
+        let feed: any BatchFeed
+        let committer: Committer
+        let needs: WriterNeeds
+        let digest: Bool
+        let batchSize: Int
+        let options: JobOptions
+        let pace: Pace?
+    }
+
+    private let shared: Shared
+    private let cursor: (any DiskCursor)?
+    private let encoder: (any ChunkEncoder)?
+    private var batch: Batch
+    private var encoded: AlignedBuffer
+    private var placement = Placement()
+    private var chunks: [Chunk] = []
+
+    init(_ shared: Shared, encoder: (any ChunkEncoder)?) throws(ImageError) {
+        self.shared = shared
+        self.encoder = encoder
+        cursor = try shared.feed.makeCursor()
+        batch = Batch(byteCount: shared.batchSize, grainSize: shared.needs.grainSize)
+        let most = encoder == nil ? 0 : shared.needs.encodedBound * (shared.batchSize / shared.needs.chunkSize)
+        encoded = AlignedBuffer(byteCount: most)
+    }
+
+    /// Works until the disk ends or another worker fails.
+    func run() throws(ImageError) {
+        while try shared.feed.next(&batch) {
+            try shared.options.cancellation.check()
+            let goesOn: Bool
+            switch batch.work {
+            case .zeros(let kind): goesOn = try skip(kind)
+            case .bytes:
+                try shared.pace?.wait(for: batch.range.count, shared.options.cancellation)
+                goesOn = try copy()
+            }
+            guard goesOn else { return }
+            shared.options.progress.add(batch.range.count)
+        }
+    }
+
+    private func skip(_ kind: Extent.Kind) throws(ImageError) -> Bool {
+        var counts = CopySummary()
+        if kind == .unreadable { counts.unreadableByteCount = batch.range.count }
+        let range = batch.range
+        return try deliver(leaves: nil, counts) { (writer, placement) throws(ImageError) in
+            try writer.skip(kind, range, into: &placement)
+        }
+    }
+
+    private func copy() throws(ImageError) -> Bool {
+        try batch.load(cursor, paddedTo: shared.needs.padsLastChunk ? shared.needs.chunkSize : 1)
+        try encode()
+        let leaves = shared.digest ? hashLeaves() : nil
+        let counts = try count()
+        return try deliver(leaves: leaves, counts) { (writer, placement) throws(ImageError) in
+            for chunk in chunks { try writer.place(chunk, map: batch.map, into: &placement) }
+        }
+    }
+
+    private func deliver(
+        leaves: [Hash256]?, _ counts: CopySummary,
+        place: (any ImageWriter, inout Placement) throws(ImageError) -> Void
+    ) throws(ImageError) -> Bool {
+        let delivery = Committer.Delivery(ticket: batch.ticket, range: batch.range, leaves: leaves, counts: counts)
+        return try shared.committer.commit(delivery, &placement, source: batch, encoded: encoded, place: place)
+    }
+
+    private func encode() throws(ImageError) {
+        chunks.removeAll(keepingCapacity: true)
+        let size = shared.needs.chunkSize
+        var filled = 0
+        for start in stride(from: 0, to: batch.paddedByteCount, by: size) {
+            let end = min(start + size, batch.paddedByteCount)
+            let used = min(end, batch.byteCount) - start
+            let range = GuestRange(start: batch.range.start + UInt64(start), count: UInt64(used))
+            var chunk = Chunk(range: range, encoding: .plain, input: start..<end)
+            if let encoder {
+                let count = try encoded.fill(filled..<filled + shared.needs.encodedBound) {
+                    (output) throws(ImageError) in
+                    chunk.encoding = try batch.buffer.withBytes(start..<end) { (bytes) throws(ImageError) in
+                        try encoder.encode(bytes, into: &output)
+                    }
+                }
+                chunk.encoded = filled..<filled + count
+                filled += count
+            }
+            chunks.append(chunk)
+        }
+    }
+
+    private func hashLeaves() -> [Hash256] {
+        let size = DigestTree.leafSize
+        let whole = (batch.byteCount + size - 1) / size * size
+        if batch.byteCount < whole { batch.buffer.withMutableBytes(batch.byteCount..<whole) { $0.zero() } }
+        return batch.buffer.withBytes(0..<whole) { bytes in
+            stride(from: 0, to: whole, by: size).map { start in
+                let leaf = bytes.extracting(start..<start + size)
+                return leaf.isZero ? DigestTree.zeroNodes[0] : DigestTree.leaf(of: leaf)
+            }
+        }
+    }
+
+    private func count() throws(ImageError) -> CopySummary {
+        var counts = CopySummary()
+        try batch.map.forEachRun(in: 0..<batch.byteCount) { kind, range in
+            switch kind {
+            case .data: counts.dataByteCount += UInt64(range.count)
+            case .unreadable: counts.unreadableByteCount += UInt64(range.count)
+            case .zero, .hole: break
+            }
+        }
+        return counts
+    }
+}
