@@ -1,0 +1,62 @@
+internal import ArgumentParser
+internal import Reimage
+internal import ReimageCore
+internal import ReimagePipeline
+
+/// `reimage digest`.
+struct Digest: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "digest",
+        abstract: "Prints the content digest of a disk: equal for every format that holds the same bytes.",
+        discussion: """
+            Holes are not read. With several images each line names its image.
+
+            EXAMPLES
+              reimage digest vm.qcow2
+              reimage digest vm.qcow2 disk.raw
+              reimage digest -l before-upgrade vm.qcow2
+            """)
+
+    @Argument(help: "The images; '-' is standard input.")
+    var images: [String]
+
+    @Option(
+        name: [.customShort("f"), .long],
+        help: ArgumentHelp("The images' format; found out otherwise.", valueName: "FORMAT"))
+    var format: FormatName?
+
+    @Option(
+        name: [.customShort("l"), .long], help: ArgumentHelp("The internal snapshot to read.", valueName: "NAME|ID"))
+    var snapshot: String?
+
+    @OptionGroup var report: ReportOptions
+    @OptionGroup var opening: OpeningOptions
+    @OptionGroup var work: WorkOptions
+
+    func run() throws {
+        var rows: [JSONFields] = []
+        for image in images {
+            let digest = try digest(of: image)
+            if report.isJSON {
+                var row = JSONFields()
+                row.add("filename", image)
+                row.add("digest", digest.description)
+                rows.append(row)
+            } else {
+                Console.result(images.count == 1 ? "\(digest)" : "\(digest)  \(image.printable)")
+            }
+        }
+        if report.isJSON { Console.result(try jsonText(rows)) }
+    }
+
+    private func digest(of image: String) throws -> ContentDigest {
+        let opened = try opening.opener(isQuiet: work.quiet).open(image, format: format, snapshot: snapshot)
+        return try work.run { options in
+            do throws(ImageError) {
+                return try opened.image.content().digest(options)
+            } catch {
+                throw error.inFile(image)
+            }
+        }
+    }
+}

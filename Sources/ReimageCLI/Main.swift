@@ -1,0 +1,42 @@
+internal import ArgumentParser
+internal import ReimageCore
+
+@main
+struct ReimageMain {
+    static func main() {
+        Signals.install()
+        do {
+            var command = try Root.parseAsRoot()
+            try command.run()
+            Signals.finish()
+        } catch let error as ImageError {
+            Console.error(error)
+            Signals.finish()
+            exitProcess(ExitStatus(error.code).rawValue)
+        } catch {
+            Root.exit(withError: error)
+        }
+    }
+}
+
+/// `reimage` itself: the list of verbs.
+struct Root: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "reimage",
+        abstract: "Turns any virtual disk into another, and proves what it wrote.",
+        discussion: """
+            EXAMPLES
+              reimage convert vm.qcow2 disk.raw             a VM's disk becomes a raw disk
+              reimage convert --verify vm.qcow2 disk.raw    … and is read back and compared
+              reimage info vm.qcow2                         what the image says of itself
+              reimage compare vm.qcow2 disk.raw             exit 0 same, 1 differs, 2 could not compare
+              reimage digest vm.qcow2 disk.raw              one digest, the same in every format
+
+            EXIT STATUS
+              0 ok; 1 failure; 3 refused by a safety rule; 4 source damaged or unreadable;
+              5 target failed; 6 verify mismatch; 63 not supported by the format; 64 usage.
+              compare: 0 same, 1 differs, 2 could not compare.
+            """,
+        version: "reimage 0.1.0",
+        subcommands: [Convert.self, Info.self, Map.self, Compare.self, Digest.self, Formats.self])
+}
