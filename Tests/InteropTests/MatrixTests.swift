@@ -20,7 +20,7 @@ import Testing
         let map = try reimage.succeed(["map", "--json", "-f", "qcow2", made.name], in: made.folder).output
         let ours = try DiskMap(json: map, byteCount: made.byteCount)
         let theirs = try DiskMap(json: made.map, byteCount: made.byteCount)
-        #expect(ours.firstDifference(toQemus: theirs) == nil)
+        #expect(ours.firstDifference(to: theirs) == nil)
 
         #expect(try allocated(made.folder.file("result.raw")) <= allocated(made.folder.file(made.expectedName)))
     }

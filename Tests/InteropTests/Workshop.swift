@@ -88,6 +88,7 @@ struct Workshop: Sendable {
     /// Text, noise, and noise with holes in it: bytes that tell places apart.
     private static let payloadFolder = Scratch()
     private static let payloads: [String] = {
+        atexit { try? FileManager.default.removeItem(atPath: Workshop.payloadFolder.path) }
         var random = SeededGenerator(seed: 7)
         let words = (0..<512).map { _ in String(random.next() % 100_000, radix: 36) }
         let text = (0..<120_000).map { _ in words[random.below(512)] }.joined(separator: " ")
