@@ -6,6 +6,7 @@ final class QCOW2Disk: BlockDevice {
     let byteCount: UInt64
     let sectorSize = 512
     let stores: [any ByteStore]
+    let readUnit: Int
 
     /// The image's own file.
     let store: any ByteStore
@@ -38,6 +39,7 @@ final class QCOW2Disk: BlockDevice {
         self.below = below
         self.windowLogMax = windowLogMax
         byteCount = mapping.byteCount
+        readUnit = max(Int(geometry.clusterSize), below?.readUnit ?? 0)
         showsHostHoles = data.id == store.id && Self.hasManyHoles(store, clusterSize: geometry.clusterSize)
         var stores = [store]
         if data.id != store.id { stores.append(data) }

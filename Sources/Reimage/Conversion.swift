@@ -66,7 +66,7 @@ public struct Conversion: Sendable {
         try refuseSource(source, content)
         let place = try openTarget()
         let writer = try makeWriter(content, place.sink)
-        if let directory = place.directory, checksSpace { try checkSpace(content, in: directory) }
+        if let path = place.spacePath, checksSpace { try checkSpace(content, at: path) }
         do throws(ImageError) {
             let job = CopyJob(content, writer: writer, sink: place.sink, digest: verifies, options: options)
             let summary = try job.run()
@@ -78,7 +78,12 @@ public struct Conversion: Sendable {
             return summary
         } catch {
             place.partial?.discard()
-            throw error.inFile(error.code == .targetFailed ? target : source.source.name)
+            switch error.code {
+            case .cancelled where place.partial != nil:
+                throw ImageError(.cancelled, "interrupted before it was complete; nothing was left", file: target)
+            case .targetFailed, .cancelled: throw error.inFile(target)
+            default: throw error.inFile(source.source.name)
+            }
         }
     }
 
@@ -87,8 +92,8 @@ public struct Conversion: Sendable {
         var partial: PartialFile?
         /// The file to read back from.
         var path: String?
-        /// A path on the file system that takes the bytes.
-        var directory: String?
+        /// A path on the file system that must have room for the bytes.
+        var spacePath: String?
     }
 
     private func openTarget() throws(ImageError) -> Place {
@@ -114,7 +119,7 @@ public struct Conversion: Sendable {
             let partial = try PartialFile(
                 for: target, existing: placing == .replace ? .replace : .refuse, cache: cache)
             return Place(
-                sink: partial.sink, partial: partial, path: partial.partialPath, directory: partial.partialPath)
+                sink: partial.sink, partial: partial, path: partial.partialPath, spacePath: partial.partialPath)
         }
     }
 
@@ -154,7 +159,7 @@ public struct Conversion: Sendable {
         return try format.makeWriter(plan)
     }
 
-    private func checkSpace(_ content: DiskContent, in path: String) throws(ImageError) {
+    private func checkSpace(_ content: DiskContent, at path: String) throws(ImageError) {
         guard case .random(let disk) = content else { return }
         let isSparse = sparseGrain > 0 && (writerOptions["preallocation"] ?? "off") == "off"
         let needed = isSparse ? try disk.dataByteCount() : disk.byteCount

@@ -6,7 +6,7 @@ struct ReimageMain {
     static func main() {
         Signals.install()
         do {
-            var command = try Root.parseAsRoot()
+            var command = try parse(Array(CommandLine.arguments.dropFirst()))
             try command.run()
             Signals.finish()
         } catch let error as ImageError {
@@ -16,6 +16,16 @@ struct ReimageMain {
         } catch {
             Root.exit(withError: error)
         }
+    }
+
+    /// The command that `arguments` ask for.
+    ///
+    /// The verb they begin with is tried alone first: looking at the options of all verbs takes a good part of the
+    /// time of a short command. Whatever it does not take, help among it, is for the root to answer.
+    private static func parse(_ arguments: [String]) throws -> any ParsableCommand {
+        let verb = Root.configuration.subcommands.first { $0.configuration.commandName == arguments.first }
+        if let command = try? verb?.parseAsRoot(Array(arguments.dropFirst())) { return command }
+        return try Root.parseAsRoot(arguments)
     }
 }
 

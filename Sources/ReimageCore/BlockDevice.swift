@@ -8,6 +8,9 @@ public protocol BlockDevice: Sendable {
     var sectorSize: Int { get }
     /// Every store that this disk reads from, the layers below included.
     var stores: [any ByteStore] { get }
+    /// The unit in bytes, a power of two, that is cheapest to read whole and aligned: a compressed cluster is decoded
+    /// as one, however little of it is asked for.
+    var readUnit: Int { get }
 
     /// The run at `offset`: one kind, one layer, stored in one piece; at most `limit` bytes.
     ///
@@ -23,6 +26,8 @@ public protocol BlockDevice: Sendable {
 }
 
 extension BlockDevice {
+    public var readUnit: Int { sectorSize }
+
     /// The run at `offset` as a guest sees it, host holes shown as what they read as.
     public func extent(at offset: GuestOffset, limit: UInt64) throws(ImageError) -> Extent {
         try extent(at: offset, limit: limit, layers: .flattened, detail: .storage)

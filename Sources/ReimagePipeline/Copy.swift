@@ -30,6 +30,9 @@ public struct CopyJob {
     /// The least batch in guest bytes: the request size at which disks are at their best.
     static let batchSize = 1 << 20
 
+    /// What a source may ask for at the most; memory is counted in batches.
+    private static let largestBatchSize = 2 << 20
+
     /// Copies `source` through `writer` to `sink`.
     ///
     /// - Parameters:
@@ -51,12 +54,15 @@ public struct CopyJob {
     /// - Throws: the first error of any thread; `.cancelled`.
     public func run() throws(ImageError) -> CopySummary {
         let needs = writer.needs
-        let batchSize = max(Self.batchSize, needs.chunkSize)
-        let feed: any BatchFeed =
-            switch source {
-            case .random(let disk): DiskFeed(disk, batchSize: batchSize)
-            case .stream(let stream): StreamFeed(stream, batchSize: batchSize)
-            }
+        var batchSize = max(Self.batchSize, needs.chunkSize)
+        let feed: any BatchFeed
+        switch source {
+        case .random(let disk):
+            batchSize = max(batchSize, min(disk.readUnit, Self.largestBatchSize))
+            feed = DiskFeed(disk, batchSize: batchSize)
+        case .stream(let stream):
+            feed = StreamFeed(stream, batchSize: batchSize)
+        }
         options.progress.begin(phase, total: feed.byteCount)
         let committer = Committer(writer, sink: sink, digest: digest)
         try committer.begin()

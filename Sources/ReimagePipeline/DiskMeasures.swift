@@ -27,6 +27,7 @@ public struct DiskPrefix: BlockDevice {
 
     public var sectorSize: Int { disk.sectorSize }
     public var stores: [any ByteStore] { disk.stores }
+    public var readUnit: Int { disk.readUnit }
 
     public func extent(
         at offset: GuestOffset, limit: UInt64, layers: Layers, detail: ExtentDetail

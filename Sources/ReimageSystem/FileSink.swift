@@ -60,7 +60,12 @@ public final class FileSink: ByteSink {
     public func write(_ bytes: RawSpan, at offset: HostOffset) throws(ImageError) {
         let whole = bytes.byteCount & ~(AlignedBuffer.alignment - 1)
         guard let direct, whole > 0, offset.isAligned, bytes.isAligned else { return try file.write(bytes, at: offset) }
-        try direct.write(bytes.extracting(0..<whole), at: offset)
+        do throws(ImageError) {
+            try direct.write(bytes.extracting(0..<whole), at: offset)
+        } catch  where error.systemCode == EINVAL {
+            // A file system may take O_DIRECT at opening and not at writing.
+            return try file.write(bytes, at: offset)
+        }
         if whole < bytes.byteCount {
             try file.write(bytes.extracting(whole..<bytes.byteCount), at: offset + UInt64(whole))
         }
