@@ -37,7 +37,9 @@ def jobs(reimage, made, shm):
     yield convert("zstd", "zstd.qcow2")
     yield Job("compare", [reimage, "compare", "-q", "-f", "qcow2", "-F", "raw", plain, raw], compare)
     yield Job("digest (peer: compare)", [reimage, "digest", "-q", "-f", "qcow2", plain], compare)
-    yield Job("info", [reimage, "info", plain], ["qemu-img", "info", plain], repeat=20)
+    # From a shell, since starting a program from Python takes as long as the program.
+    often = ["sh", "-c", 'i=0; while [ $i -lt 100 ]; do "$@" || exit; i=$((i + 1)); done', "sh"]
+    yield Job("info, 100 times", often + [reimage, "info", plain], often + ["qemu-img", "info", plain])
     # A file of 64 TiB needs tmpfs (or XFS): ext4 ends at 16 TiB.
     yield Job(
         "empty 64 TiB qcow2 to raw",
