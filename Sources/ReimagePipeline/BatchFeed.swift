@@ -1,5 +1,5 @@
 internal import ReimageCore
-internal import Synchronization
+internal import ReimageSystem
 
 /// Hands out a disk batch by batch to many workers.
 protocol BatchFeed: Sendable {
@@ -26,12 +26,12 @@ final class DiskFeed: BatchFeed {
 
     private let disk: any BlockDevice
     private let batchSize: UInt64
-    private let state: Mutex<State>
+    private let state: Monitor<State>
 
     init(_ disk: any BlockDevice, batchSize: Int) {
         self.disk = disk
         self.batchSize = UInt64(batchSize)
-        state = Mutex(State(walker: ExtentWalker(disk)))
+        state = Monitor(State(walker: ExtentWalker(disk)))
     }
 
     var byteCount: UInt64? { disk.byteCount }
@@ -70,7 +70,7 @@ final class StreamFeed: BatchFeed {
 
     private let stream: any DiskStream
     private let batchSize: Int
-    private let state = Mutex(State())
+    private let state = Monitor(State())
 
     init(_ stream: any DiskStream, batchSize: Int) {
         self.stream = stream

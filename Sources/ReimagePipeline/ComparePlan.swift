@@ -1,5 +1,5 @@
 internal import ReimageCore
-internal import Synchronization
+internal import ReimageSystem
 
 /// One share of a comparison.
 struct Pair {
@@ -20,14 +20,14 @@ final class ComparePlan: Sendable {
         var differenceAt = GuestOffset(.max)
     }
 
-    private let state: Mutex<State>
+    private let state: Monitor<State>
     let isStrict: Bool
     static let size = 1 << 20
 
     init(_ first: any BlockDevice, _ second: any BlockDevice, isStrict: Bool) {
         // A strict comparison is about what the images say, not about the host's holes below them.
         let detail = isStrict ? ExtentDetail.tables : .storage
-        state = Mutex(
+        state = Monitor(
             State(first: ExtentWalker(first, detail: detail), second: ExtentWalker(second, detail: detail)))
         self.isStrict = isStrict
     }
