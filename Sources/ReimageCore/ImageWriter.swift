@@ -42,7 +42,8 @@ public struct WriterNeeds: Sendable, Hashable {
     public var chunkSize: Int
     /// The unit of the grain map in guest bytes: a power of two, at most `chunkSize`.
     public var grainSize: Int
-    /// Whether chunks must be placed in ascending order. Without, any order gives the same bytes.
+    /// Whether chunks must be placed in ascending order. Without, any order gives the same bytes; a writer that puts
+    /// barriers between its chunks has an order.
     public var ascending: Bool
     /// Whether the last chunk is padded to `chunkSize`.
     public var padsLastChunk: Bool
