@@ -17,10 +17,3 @@ public func freeSpace(at path: String) throws(ImageError) -> UInt64 {
     let (bytes, overflow) = blocks.multipliedReportingOverflow(by: UInt64(status.f_frsize))
     return overflow ? .max : bytes
 }
-
-/// The bytes of the medium that the file at `path` takes; `nil` where there is no such file.
-public func allocatedByteCount(at path: String) -> UInt64? {
-    var status = stat()
-    guard unsafe stat(path, &status) == 0 else { return nil }
-    return UInt64(status.st_blocks) * 512
-}

@@ -63,7 +63,7 @@ import Testing
         let file = try #require(FileHandle(forUpdatingAtPath: path))
         try file.synchronize()
         try file.close()
-        return try #require(allocatedByteCount(at: path))
+        return try #require(FileStore(path: path).allocatedByteCount)
     }
 }
 

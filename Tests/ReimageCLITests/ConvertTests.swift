@@ -22,7 +22,7 @@ import Testing
         #expect(result.errors == "")
         #expect(scratch.read("out.raw") == disk)
         #expect(scratch.names == ["in.raw", "out.raw"])
-        #expect(try #require(allocatedByteCount(at: scratch.file("out.raw"))) < 300_000)
+        #expect(try #require(FileStore(path: scratch.file("out.raw")).allocatedByteCount) < 300_000)
     }
 
     @Test func saysThatItGuessed() throws {
@@ -107,7 +107,7 @@ import Testing
             let arguments = ["convert", "--force"] + flags + ["-f", "raw", "in.raw", "out.raw"]
             #expect(try #require(Program.reimage).run(arguments, in: scratch.path).status == 0)
             #expect(scratch.read("out.raw") == disk)
-            #expect(try #require(allocatedByteCount(at: scratch.file("out.raw"))) >= UInt64(disk.count))
+            #expect(try #require(FileStore(path: scratch.file("out.raw")).allocatedByteCount) >= UInt64(disk.count))
         }
     }
 

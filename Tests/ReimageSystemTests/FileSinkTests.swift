@@ -49,7 +49,7 @@ enum FileSinkAccess {
         try partial.sink.setByteCount(1 << 20)
         try partial.sink.zero(HostRange(start: .zero, count: 1 << 20), mode: .allocated)
         try partial.commit()
-        #expect(try #require(allocatedByteCount(at: scratch.file("full"))) >= 1 << 20)
+        #expect(try #require(FileStore(path: scratch.file("full")).allocatedByteCount) >= 1 << 20)
     }
 
     @Test func anExistingFileKeepsItsLength() throws {

@@ -1,7 +1,6 @@
 internal import ArgumentParser
 internal import Reimage
 internal import ReimageCore
-internal import ReimageSystem
 
 /// `reimage info`.
 struct Info: ParsableCommand {
@@ -33,7 +32,8 @@ struct Info: ParsableCommand {
         let opened = try opening.opener(isQuiet: true).open(image, format: format, opensReferences: false)
         let info: ImageInfo
         do throws(ImageError) { info = try opened.image.info() } catch { throw error.inFile(image) }
-        let text = InfoText(name: image, format: opened.image.format, info: info, isGuess: !opened.formatIsKnown)
+        var text = InfoText(name: image, format: opened.image.format, info: info, isGuess: !opened.formatIsKnown)
+        if case .store(let store) = opened.source.bytes { text.storedSize = store.allocatedByteCount }
         if report.isJSON { Console.result(try jsonText(text.json())) } else { text.print() }
     }
 }
@@ -44,6 +44,8 @@ struct InfoText {
     let format: FormatName
     let info: ImageInfo
     let isGuess: Bool
+    /// The bytes of the medium that the file takes, where that is known.
+    var storedSize: UInt64?
 
     /// The fields of `qemu-img info --output=json` by their names, and more.
     func json() -> JSONFields {
@@ -51,7 +53,7 @@ struct InfoText {
         fields.add("filename", name)
         fields.add("format", format.text)
         fields.add("virtual-size", info.virtualSize)
-        fields.add("actual-size", allocatedByteCount(at: name))
+        fields.add("actual-size", storedSize)
         fields.add("cluster-size", info.clusterSize)
         fields.add("dirty-flag", info.isDirty)
         if info.isEncrypted { fields.add("encrypted", true) }
@@ -96,7 +98,7 @@ struct InfoText {
         line("image", name)
         line("file format", isGuess ? "\(format) (a guess: no known format was found)" : format.text)
         line("virtual size", info.virtualSize.map(size) ?? "unknown until it is read to its end")
-        line("disk size", allocatedByteCount(at: name).map(humanSize) ?? "unknown")
+        line("disk size", storedSize.map(humanSize) ?? "unknown")
         if let cluster = info.clusterSize { line("cluster size", String(cluster)) }
         if info.isEncrypted { line("encrypted", "yes") }
         if info.isDirty { line("cleanly shut down", "no") }
