@@ -65,6 +65,10 @@ struct FileReferenceResolver: ReferenceResolver {
         try openFile(reference, of: source).store
     }
 
+    func openForUpdate(_ reference: Reference, of source: ImageSource) throws(ImageError) -> any UpdatableStore {
+        try UpdatableFile(path: openFile(reference, of: source).path)
+    }
+
     private func openFile(
         _ reference: Reference, of source: ImageSource
     ) throws(ImageError) -> (path: String, store: any ByteStore) {

@@ -75,6 +75,18 @@ public protocol ReferenceResolver: Sendable {
 
     /// Opens a file of plain bytes that belongs to `source`, for instance its data file.
     func openStore(_ reference: Reference, of source: ImageSource) throws(ImageError) -> any ByteStore
+
+    /// Opens a file of plain bytes that belongs to `source`, to be changed in place.
+    func openForUpdate(_ reference: Reference, of source: ImageSource) throws(ImageError) -> any UpdatableStore
+}
+
+extension ReferenceResolver {
+    public func openForUpdate(
+        _ reference: Reference, of source: ImageSource
+    ) throws(ImageError) -> any UpdatableStore {
+        throw ImageError(
+            .unsupported, "its \(reference.role) '\(reference.name)' cannot be changed in place", file: source.name)
+    }
 }
 
 /// A name inside an image that points to another file.
@@ -159,11 +171,50 @@ public protocol ImageFormat: Sendable {
     /// A writer for one disk.
     /// - Throws: `.unsupported` where the format cannot be written, `.invalidArgument` for options it does not take.
     func makeWriter(_ plan: WritePlan) throws(ImageError) -> any ImageWriter
+
+    /// Checks the image's structures against each other, and hands every finding to `report`.
+    /// - Throws: `.unsupported` where the format has nothing to check; what keeps the image from being opened.
+    func check(
+        _ source: ImageSource, _ context: OpenContext, report: (CheckFinding) -> Void
+    ) throws(ImageError) -> CheckSummary
+
+    /// Checks the image and puts right what `level` allows; the summary tells what is left.
+    func repair(
+        _ target: UpdateTarget, _ level: RepairLevel, _ context: OpenContext, report: (CheckFinding) -> Void
+    ) throws(ImageError) -> CheckSummary
+
+    /// Changes the length of the image's disk in place.
+    func resize(_ target: UpdateTarget, _ request: ResizeRequest, _ context: OpenContext) throws(ImageError)
+
+    /// Opens the image's disk to be written in place.
+    func openForWriting(_ target: UpdateTarget, _ context: OpenContext) throws(ImageError) -> any WritableDisk
 }
 
 extension ImageFormat {
     public var aliases: [FormatName] { [] }
     public var writerOptions: [WriterOption]? { nil }
+
+    public func check(
+        _ source: ImageSource, _ context: OpenContext, report: (CheckFinding) -> Void
+    ) throws(ImageError) -> CheckSummary {
+        throw ImageError(.unsupported, "images of format \(name) have no structures to check", file: source.name)
+    }
+
+    public func repair(
+        _ target: UpdateTarget, _ level: RepairLevel, _ context: OpenContext, report: (CheckFinding) -> Void
+    ) throws(ImageError) -> CheckSummary {
+        throw ImageError(.unsupported, "images of format \(name) cannot be repaired", file: target.store.name)
+    }
+
+    public func resize(_ target: UpdateTarget, _ request: ResizeRequest, _ context: OpenContext) throws(ImageError) {
+        throw ImageError(.unsupported, "disks of format \(name) cannot change their length", file: target.store.name)
+    }
+
+    public func openForWriting(
+        _ target: UpdateTarget, _ context: OpenContext
+    ) throws(ImageError) -> any WritableDisk {
+        throw ImageError(.unsupported, "images of format \(name) cannot be written in place", file: target.store.name)
+    }
 
     public func makeWriter(_ plan: WritePlan) throws(ImageError) -> any ImageWriter {
         throw ImageError(.unsupported, "images of format \(name) cannot be written")

@@ -51,15 +51,21 @@ public final class FileStore: ByteStore {
     }
 
     public func extent(at offset: HostOffset, limit: UInt64) throws(ImageError) -> Extent {
+        reader.file.extent(at: offset, limit: limit, byteCount: byteCount)
+    }
+}
+
+extension FileDescriptor {
+    /// The run of data or hole at `offset`, which lies below `byteCount`, the file's length.
+    func extent(at offset: HostOffset, limit: UInt64, byteCount: UInt64) -> Extent {
         let most = min(limit, byteCount - offset.value)
-        let descriptor = reader.file.number
-        let data = reimage_seek_data(descriptor, off_t(offset.value))
+        let data = reimage_seek_data(number, off_t(offset.value))
         if data < 0 {
             // ENXIO: nothing but a hole up to the end. Anything else: this file system cannot tell.
             return Extent(errno == ENXIO ? .hole : .data, count: most)
         }
         if UInt64(data) > offset.value { return Extent(.hole, count: min(most, UInt64(data) - offset.value)) }
-        let hole = reimage_seek_hole(descriptor, off_t(offset.value))
+        let hole = reimage_seek_hole(number, off_t(offset.value))
         guard hole > data else { return Extent(.data, count: most) }
         return Extent(.data, count: min(most, UInt64(hole) - offset.value))
     }

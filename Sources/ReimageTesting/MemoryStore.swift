@@ -4,11 +4,10 @@ internal import Synchronization
 /// Stored bytes in memory: a source for tests, and a target that can be looked at.
 ///
 /// Never-written pages of `holeSize` bytes are reported as holes when `reportsHoles` is set.
-public final class MemoryStore: ByteStore, ByteSink {
+public final class MemoryStore: UpdatableStore {
     public let id = StoreID()
     public let name: String
     public let identity: StoreIdentity? = nil
-    public let byteCount: UInt64
     public let traits: StoreTraits
     private let contents: Mutex<[UInt8]>
     private let holeSize: Int?
@@ -18,17 +17,19 @@ public final class MemoryStore: ByteStore, ByteSink {
     /// - Parameter holeSize: the run of zero bytes that counts as a hole; `nil` reports everything as data.
     public init(_ bytes: [UInt8], name: String = "memory", holeSize: Int? = nil, traits: StoreTraits = StoreTraits()) {
         self.name = name
-        byteCount = UInt64(bytes.count)
         contents = Mutex(bytes)
         self.holeSize = holeSize
         self.traits = traits
     }
+
+    public var byteCount: UInt64 { contents.withLock { UInt64($0.count) } }
 
     /// All bytes as they are now.
     public var bytes: [UInt8] { contents.withLock { $0 } }
 
     public func read(into buffer: inout MutableRawSpan, at offset: HostOffset) throws(ImageError) {
         let count = buffer.byteCount
+        let byteCount = byteCount
         guard UInt64(count) <= byteCount, offset.value <= byteCount - UInt64(count) else {
             throw ImageError(
                 .unreadable, "a read of \(count) bytes passes the end (\(byteCount) bytes)", at: .host(offset),
