@@ -43,12 +43,18 @@ let package = Package(
         system("CLZMA", pkgConfig: "liblzma", apt: "liblzma-dev", brew: "xz"),
         system("CDeflate", pkgConfig: "libdeflate", apt: "libdeflate-dev", brew: "libdeflate"),
         .target(name: "CReimageSystem"),
+        // ISA-L's stream structure cannot be imported into Swift, so a C target stands before it.
+        system("CISAL", pkgConfig: "libisal", apt: "libisal-dev", brew: "isa-l"),
+        .target(name: "CIGZip", dependencies: ["CISAL"]),
 
         library("ReimageCore", []),
         library("ReimageSystem", ["ReimageCore", "CReimageSystem"]),
         library(
             "ReimageCodecs",
-            ["ReimageCore", "CZlib", "CZstd", "CLZMA", "CDeflate", .product(name: "Crypto", package: "swift-crypto")]),
+            [
+                "ReimageCore", "CZlib", "CZstd", "CLZMA", "CDeflate", "CIGZip",
+                .product(name: "Crypto", package: "swift-crypto"),
+            ]),
         library("RawFormat", ["ReimageCore", "ReimageCodecs"]),
         library("QCOW2Format", ["ReimageCore", "ReimageCodecs"]),
         library("ReimagePipeline", ["ReimageCore", "ReimageSystem", "ReimageCodecs"]),

@@ -16,6 +16,7 @@ readonly build_needs=(
     "command:git git git"
     "module:zlib zlib1g-dev zlib"
     "module:libdeflate libdeflate-dev libdeflate"
+    "module:libisal libisal-dev isa-l"
     "module:libzstd libzstd-dev zstd"
     "module:liblzma liblzma-dev xz"
 )
