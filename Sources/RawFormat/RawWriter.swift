@@ -67,6 +67,8 @@ public final class RawWriter: ImageWriter {
         return preallocation
     }
 
+    public func mostBytes(forDisk byteCount: UInt64) throws(ImageError) -> UInt64 { byteCount }
+
     public func begin(into placement: inout Placement) throws(ImageError) {
         if let byteCount, !isAppendOnly { placement.append(.setByteCount(byteCount)) }
     }

@@ -123,6 +123,9 @@ public protocol ByteSink: Sendable {
     /// - Throws: `.targetFailed`; also where an append-only sink is written anywhere but at its end.
     func write(_ bytes: RawSpan, at offset: HostOffset) throws(ImageError)
 
+    /// Writes tables and headers, which a sink may have another use for than guest data.
+    func writeMetadata(_ bytes: RawSpan, at offset: HostOffset) throws(ImageError)
+
     /// Makes `range` read as zeros.
     func zero(_ range: HostRange, mode: ZeroMode) throws(ImageError)
 
@@ -131,4 +134,10 @@ public protocol ByteSink: Sendable {
 
     /// Returns once everything written so far is on the medium.
     func sync() throws(ImageError)
+}
+
+extension ByteSink {
+    public func writeMetadata(_ bytes: RawSpan, at offset: HostOffset) throws(ImageError) {
+        try write(bytes, at: offset)
+    }
 }

@@ -22,6 +22,17 @@ public struct FormatRegistry: Sendable {
         throw ImageError(.invalidArgument, "there is no format called '\(name)'", advice: "Known formats: \(known).")
     }
 
+    /// The format called `name`, which has a writer.
+    /// - Throws: `.unsupported` that lists the formats that have one.
+    public func writableFormat(named name: FormatName) throws(ImageError) -> any ImageFormat {
+        let format = try format(named: name)
+        guard format.writerOptions == nil else { return format }
+        let writable = formats.filter { $0.writerOptions != nil }.map(\.name.text)
+        throw ImageError(
+            .unsupported, "images of format \(format.name) can be read, not written",
+            advice: "Formats that can be written: \(writable.joined(separator: ", ")).")
+    }
+
     /// The format that recognises the bytes of `store`, or `nil`, which leaves only the guess that they are raw.
     public func probe(_ store: any ByteStore) throws(ImageError) -> (any ImageFormat)? {
         let count = Int(min(store.byteCount, UInt64(Self.probeByteCount)))

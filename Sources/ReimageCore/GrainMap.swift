@@ -39,6 +39,20 @@ public struct GrainMap: ~Copyable {
         }
     }
 
+    /// Whether any grain in `range` of the batch, which starts on a grain, holds data.
+    public borrowing func hasData(in range: Range<Int>) -> Bool {
+        let end = (range.upperBound + grainSize - 1) / grainSize
+        return kinds[range.lowerBound / grainSize..<end].contains(.data)
+    }
+
+    /// Calls `replace` with the kind and bytes of every grain in use, and takes what it gives for the grain's kind.
+    public mutating func replaceEach(_ replace: (Extent.Kind, Range<Int>) -> Extent.Kind) {
+        for grain in kinds.indices {
+            let start = grain * grainSize
+            kinds[grain] = replace(kinds[grain], start..<min(start + grainSize, byteCount))
+        }
+    }
+
     /// Calls `body` for each run of grains of one kind in `range` of the batch, which starts on a grain.
     public borrowing func forEachRun(
         in range: Range<Int>, _ body: (Extent.Kind, Range<Int>) throws(ImageError) -> Void

@@ -14,6 +14,19 @@ public struct WriterOption: Hashable, Sendable {
     }
 }
 
+/// How the data of an image is to be compressed; what is not given is the format's default.
+public struct CompressionRequest: Hashable, Sendable {
+    /// The method.
+    public var codec: Codec?
+    /// How hard to try, by the method's own numbers.
+    public var level: Int?
+
+    public init(codec: Codec? = nil, level: Int? = nil) {
+        self.codec = codec
+        self.level = level
+    }
+}
+
 /// What a writer is asked to write.
 public struct WritePlan: Sendable {
     /// The disk's length in bytes; `nil` where the source does not tell before its end.
@@ -24,15 +37,31 @@ public struct WritePlan: Sendable {
     public var sink: StoreTraits
     /// The run of zeros that is worth a hole, in bytes: a power of two of at least 512; 0 stores zeros as data.
     public var sparseGrain: Int
+    /// How the data is compressed; `nil` stores it as it is.
+    public var compression: CompressionRequest?
+    /// The image that decides where nothing is stored: the name to store for it, and its format.
+    ///
+    /// The pipeline then calls `hole` what reads as in that image, and `zero` what must read as zeros in front of it.
+    public var backing: Reference?
+    /// The name by which the image is to refer to a file, from the path that the user gave for it.
+    public var nameInImage: @Sendable (String) throws(ImageError) -> String
 
     public init(
-        byteCount: UInt64?, options: [String: String] = [:], sink: StoreTraits = StoreTraits(), sparseGrain: Int = 4096
+        byteCount: UInt64?, options: [String: String] = [:], sink: StoreTraits = StoreTraits(),
+        sparseGrain: Int = 4096, compression: CompressionRequest? = nil, backing: Reference? = nil,
+        nameInImage: @escaping @Sendable (String) throws(ImageError) -> String = WritePlan.sameName
     ) {
         self.byteCount = byteCount
         self.options = options
         self.sink = sink
         self.sparseGrain = sparseGrain
+        self.compression = compression
+        self.backing = backing
+        self.nameInImage = nameInImage
     }
+
+    /// Refers to a file by the path as it was given.
+    @Sendable public static func sameName(_ path: String) throws(ImageError) -> String { path }
 }
 
 /// What a writer wants of the pipeline.
@@ -49,10 +78,28 @@ public struct WriterNeeds: Sendable, Hashable {
     public var padsLastChunk: Bool
     /// The most bytes an encoder appends for one chunk; 0 where there is no encoder.
     public var encodedBound: Int
+    /// The most guest bytes that one call of ``ImageWriter/skip(_:_:into:)`` may pass, so that the tables it makes stay
+    /// within memory; a multiple of `chunkSize`.
+    public var longestSkip: UInt64
+    /// What must be known of the disk before its image can go front to back.
+    public var lookAhead: LookAhead
+
+    /// What a writer whose tables lie before the data must know to write to a pipe.
+    public enum LookAhead: Hashable, Sendable {
+        /// Nothing: it writes front to back by itself, or never to a pipe.
+        case none
+        /// Which runs hold data.
+        case extents
+        /// How long every chunk is once it is encoded, or which of them are stored.
+        case content
+    }
 
     public init(
-        chunkSize: Int, grainSize: Int, ascending: Bool = true, padsLastChunk: Bool = false, encodedBound: Int = 0
+        chunkSize: Int, grainSize: Int, ascending: Bool = true, padsLastChunk: Bool = false, encodedBound: Int = 0,
+        longestSkip: UInt64 = .max, lookAhead: LookAhead = .none
     ) {
+        self.longestSkip = longestSkip
+        self.lookAhead = lookAhead
         self.chunkSize = chunkSize
         self.grainSize = grainSize
         self.ascending = ascending
@@ -63,7 +110,7 @@ public struct WriterNeeds: Sendable, Hashable {
 
 /// How an encoder stored a chunk.
 public enum Encoding: Hashable, Sendable {
-    /// All of it reads as zeros.
+    /// No grain of it holds data; the map tells zeros and holes apart.
     case zero
     /// The input itself is written; nothing was appended.
     case plain
@@ -103,7 +150,13 @@ public protocol ImageWriter: AnyObject {
     /// What it wants; constant.
     var needs: WriterNeeds { get }
 
-    /// An encoder for one thread; `nil` where chunks are stored as they are.
+    /// The path of a second file, which the guest's data goes to; `nil` where all is in one.
+    var dataFile: String? { get }
+
+    /// The most bytes that the image of a disk of `byteCount` bytes can take, all of them data.
+    func mostBytes(forDisk byteCount: UInt64) throws(ImageError) -> UInt64
+
+    /// An encoder for one thread; `nil` where chunks are stored as they are. It is not asked for chunks without data.
     func makeEncoder() throws(ImageError) -> (any ChunkEncoder)?
 
     /// What is written before the first chunk.
@@ -120,6 +173,7 @@ public protocol ImageWriter: AnyObject {
 }
 
 extension ImageWriter {
+    public var dataFile: String? { nil }
     public func makeEncoder() throws(ImageError) -> (any ChunkEncoder)? { nil }
     public func begin(into placement: inout Placement) throws(ImageError) {}
 }

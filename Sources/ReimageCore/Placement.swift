@@ -12,14 +12,22 @@ public struct Placement: Sendable {
         case metadata([UInt8])
     }
 
+    /// Which of the target's files a step is for.
+    public enum Part: Hashable, Sendable {
+        /// The image itself.
+        case image
+        /// The file that the guest's data lies in, where ``ImageWriter/dataFile`` names one.
+        case data
+    }
+
     /// One thing to do.
     public enum Step: Hashable, Sendable {
         /// Write the bytes of a source.
-        case write(Source, at: HostOffset)
+        case write(Source, at: HostOffset, in: Part = .image)
         /// Make a range read as zeros.
-        case zero(HostRange, ZeroMode)
+        case zero(HostRange, ZeroMode, in: Part = .image)
         /// Cut or extend the file.
-        case setByteCount(UInt64)
+        case setByteCount(UInt64, in: Part = .image)
         /// Everything before is on the medium before anything after is written.
         case barrier
     }
@@ -40,14 +48,15 @@ public struct Placement: Sendable {
 
     private static func merge(_ first: Step, _ second: Step) -> Step? {
         switch (first, second) {
-        case (.write(.input(let left), let start), .write(.input(let right), let next))
-        where left.upperBound == right.lowerBound && start + UInt64(left.count) == next:
-            .write(.input(left.lowerBound..<right.upperBound), at: start)
-        case (.write(.encoded(let left), let start), .write(.encoded(let right), let next))
-        where left.upperBound == right.lowerBound && start + UInt64(left.count) == next:
-            .write(.encoded(left.lowerBound..<right.upperBound), at: start)
-        case (.zero(let left, let mode), .zero(let right, let other)) where mode == other && left.end == right.start:
-            .zero(HostRange(from: left.start, to: right.end), mode)
+        case (.write(.input(let left), let start, let part), .write(.input(let right), let next, let other))
+        where left.upperBound == right.lowerBound && start + UInt64(left.count) == next && part == other:
+            .write(.input(left.lowerBound..<right.upperBound), at: start, in: part)
+        case (.write(.encoded(let left), let start, let part), .write(.encoded(let right), let next, let other))
+        where left.upperBound == right.lowerBound && start + UInt64(left.count) == next && part == other:
+            .write(.encoded(left.lowerBound..<right.upperBound), at: start, in: part)
+        case (.zero(let left, let mode, let part), .zero(let right, let same, let other))
+        where mode == same && left.end == right.start && part == other:
+            .zero(HostRange(from: left.start, to: right.end), mode, in: part)
         default: nil
         }
     }

@@ -29,14 +29,19 @@ struct Batch: ~Copyable {
     /// How many bytes of the buffer the grain map covers: those in use, and the padding of the last chunk.
     var paddedByteCount: Int { map.byteCount }
 
-    /// Reads the segments that hold data, clears the others, and finds out which grains are zeros.
+    /// Makes the grain map, and reads the segments that hold data.
     ///
     /// - Parameters:
     ///   - cursor: the reader of the disk; `nil` where the bytes are in the buffer already.
     ///   - unit: the bytes are padded with zeros to a multiple of this.
-    mutating func load(_ cursor: (any DiskCursor)?, paddedTo unit: Int) throws(ImageError) {
+    mutating func load(
+        _ cursor: (any DiskCursor)?, paddedTo unit: Int, _ reading: CopyJob.Reading
+    ) throws(ImageError) {
         let padding = byteCount..<(byteCount + unit - 1) / unit * unit
         map.reset(byteCount: padding.upperBound, to: .data)
+        for segment in segments where segment.kind != .data { map.set(segment.kind, in: segment.range) }
+        map.set(.zero, in: padding)
+        guard reading != .nothing else { return }
         buffer.withMutableBytes(padding) { $0.zero() }
         for segment in segments {
             if segment.kind == .data {
@@ -47,9 +52,8 @@ struct Batch: ~Copyable {
                 }
             } else {
                 buffer.withMutableBytes(segment.range) { $0.zero() }
-                map.set(segment.kind, in: segment.range)
             }
         }
-        buffer.withBytes { map.detectZeros(in: $0) }
+        if reading == .content { buffer.withBytes { map.detectZeros(in: $0) } }
     }
 }

@@ -26,11 +26,14 @@ final class DiskFeed: BatchFeed {
 
     private let disk: any BlockDevice
     private let batchSize: UInt64
+    private let longestRun: UInt64
     private let state: Monitor<State>
 
-    init(_ disk: any BlockDevice, batchSize: Int) {
+    /// - Parameter longestRun: the longest run of zeros that is handed out in one go.
+    init(_ disk: any BlockDevice, batchSize: Int, longestRun: UInt64) {
         self.disk = disk
         self.batchSize = UInt64(batchSize)
+        self.longestRun = max(longestRun.roundedDown(to: self.batchSize), self.batchSize)
         state = Monitor(State(walker: ExtentWalker(disk)))
     }
 
@@ -40,7 +43,8 @@ final class DiskFeed: BatchFeed {
         try state.withLock { (state) throws(ImageError) -> Bool in
             let start = state.walker.position
             guard start < state.walker.end else { return false }
-            if let (kind, count) = try state.walker.zeroRun(wholeUnitsOf: batchSize) {
+            if let (kind, whole) = try state.walker.zeroRun(wholeUnitsOf: batchSize) {
+                let count = min(whole, longestRun)
                 batch.work = .zeros(kind)
                 batch.range = GuestRange(start: start, count: count)
                 state.walker.advance(count)

@@ -31,13 +31,16 @@ final class Committer: Sendable {
 
     private let exclusive: Exclusive
     private let sink: any ByteSink
+    /// Where the guest's data goes, if not to the image.
+    private let dataSink: (any ByteSink)?
     private let inOrder: Bool
     private let writesInTurn: Bool
     private let state: Monitor<State>
 
-    init(_ writer: any ImageWriter, sink: any ByteSink, digest: Bool) {
+    init(_ writer: any ImageWriter, sink: any ByteSink, dataSink: (any ByteSink)?, digest: Bool) {
         exclusive = Exclusive(writer: writer)
         self.sink = sink
+        self.dataSink = dataSink
         writesInTurn = sink.traits.contains(.appendOnly)
         // The tree takes its leaves in order too; it costs nothing where the writer keeps an order anyway.
         inOrder = writer.needs.ascending || writesInTurn || digest
@@ -118,20 +121,30 @@ final class Committer: Sendable {
     ) throws(ImageError) {
         for step in placement.steps {
             switch step {
-            case .write(.input(let range), let offset):
+            case .write(.input(let range), let offset, let part):
+                let sink = try sink(for: part)
                 try source.buffer.withBytes(range) { (span) throws(ImageError) in try sink.write(span, at: offset) }
-            case .write(.encoded(let range), let offset):
+            case .write(.encoded(let range), let offset, let part):
+                let sink = try sink(for: part)
                 try encoded.withBytes(range) { (span) throws(ImageError) in try sink.write(span, at: offset) }
-            case .write(.metadata(let bytes), let offset):
-                try bytes.withBytes { (span) throws(ImageError) in try sink.write(span, at: offset) }
-            case .zero(let range, let mode):
-                try sink.zero(range, mode: mode)
-            case .setByteCount(let count):
-                try sink.setByteCount(count)
+            case .write(.metadata(let bytes), let offset, let part):
+                let sink = try sink(for: part)
+                try bytes.withBytes { (span) throws(ImageError) in try sink.writeMetadata(span, at: offset) }
+            case .zero(let range, let mode, let part):
+                try sink(for: part).zero(range, mode: mode)
+            case .setByteCount(let count, let part):
+                try sink(for: part).setByteCount(count)
             case .barrier:
                 try sink.sync()
+                try dataSink?.sync()
             }
         }
+    }
+
+    private func sink(for part: Placement.Part) throws(ImageError) -> any ByteSink {
+        guard part == .data else { return sink }
+        guard let dataSink else { throw ImageError(.invalidArgument, "there is no file for the data of this image") }
+        return dataSink
     }
 }
 

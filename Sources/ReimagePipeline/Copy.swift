@@ -26,6 +26,22 @@ public struct CopyJob {
     private let digest: Bool
     private let phase: Progress.Phase
     private let options: JobOptions
+    /// The disk that decides where nothing is stored: what reads as it does is left to it.
+    public var base: (any BlockDevice)?
+    /// Where the guest's data goes, for a writer that has a second file.
+    public var dataSink: (any ByteSink)?
+    /// How much of the source is looked at.
+    public var reading = Reading.content
+
+    /// How much of the source a copy looks at.
+    public enum Reading: Sendable, Hashable {
+        /// Data is read, and zeros in it are found.
+        case content
+        /// Data is read, and copied as it is.
+        case extents
+        /// Nothing is read: the writer places chunks without bytes, which shows how the image would be laid out.
+        case nothing
+    }
 
     /// The least batch in guest bytes: the request size at which disks are at their best.
     static let batchSize = 1 << 20
@@ -59,17 +75,17 @@ public struct CopyJob {
         switch source {
         case .random(let disk):
             batchSize = max(batchSize, min(disk.readUnit, Self.largestBatchSize))
-            feed = DiskFeed(disk, batchSize: batchSize)
+            feed = DiskFeed(disk, batchSize: batchSize, longestRun: needs.longestSkip)
         case .stream(let stream):
             feed = StreamFeed(stream, batchSize: batchSize)
         }
         options.progress.begin(phase, total: feed.byteCount)
-        let committer = Committer(writer, sink: sink, digest: digest)
+        let committer = Committer(writer, sink: sink, dataSink: dataSink, digest: digest)
         try committer.begin()
         let makeEncoder = EncoderFactory(writer: writer)
         let shared = CopyWorker.Shared(
             feed: feed, committer: committer, needs: needs, digest: digest, batchSize: batchSize, options: options,
-            pace: Pace(options.bytesPerSecond))
+            pace: Pace(options.bytesPerSecond), base: base, reading: reading)
         try runOnThreads(options.threadCount) { (_) throws(ImageError) in
             // A failure is told to the committer first, so that threads that stop because of it come second.
             do throws(ImageError) {
@@ -114,6 +130,8 @@ private final class NullWriter: ImageWriter {
     ) throws(ImageError) {}
 
     func finish(byteCount: UInt64, into placement: inout Placement) throws(ImageError) {}
+
+    func mostBytes(forDisk byteCount: UInt64) throws(ImageError) -> UInt64 { 0 }
 }
 
 /// Takes nothing, since ``NullWriter`` gives nothing.

@@ -12,11 +12,14 @@ final class CopyWorker {
         let batchSize: Int
         let options: JobOptions
         let pace: Pace?
+        let base: (any BlockDevice)?
+        let reading: CopyJob.Reading
     }
 
     private let shared: Shared
     private let cursor: (any DiskCursor)?
     private let encoder: (any ChunkEncoder)?
+    private var base: BaseComparison?
     private var batch: Batch
     private var encoded: AlignedBuffer
     private var placement = Placement()
@@ -26,6 +29,9 @@ final class CopyWorker {
         self.shared = shared
         self.encoder = encoder
         cursor = try shared.feed.makeCursor()
+        base = try shared.base.map { (disk) throws(ImageError) in
+            try BaseComparison(disk, batchSize: shared.batchSize, chunkSize: shared.needs.chunkSize)
+        }
         batch = Batch(byteCount: shared.batchSize, grainSize: shared.needs.grainSize)
         let most = encoder == nil ? 0 : shared.needs.encodedBound * (shared.batchSize / shared.needs.chunkSize)
         encoded = AlignedBuffer(byteCount: most)
@@ -50,14 +56,17 @@ final class CopyWorker {
     private func skip(_ kind: Extent.Kind) throws(ImageError) -> Bool {
         var counts = CopySummary()
         if kind == .unreadable { counts.unreadableByteCount = batch.range.count }
-        let range = batch.range
+        let runs = try base?.runs(ofZeros: batch.range, kind) ?? [(kind, batch.range)]
         return try deliver(leaves: nil, counts) { (writer, placement) throws(ImageError) in
-            try writer.skip(kind, range, into: &placement)
+            for (kind, range) in runs { try writer.skip(kind, range, into: &placement) }
         }
     }
 
     private func copy() throws(ImageError) -> Bool {
-        try batch.load(cursor, paddedTo: shared.needs.padsLastChunk ? shared.needs.chunkSize : 1)
+        try batch.load(cursor, paddedTo: shared.needs.padsLastChunk ? shared.needs.chunkSize : 1, shared.reading)
+        if shared.reading != .nothing {
+            try base?.mark(&batch)
+        }
         try encode()
         let leaves = shared.digest ? hashLeaves() : nil
         let counts = try count()
@@ -83,7 +92,9 @@ final class CopyWorker {
             let used = min(end, batch.byteCount) - start
             let range = GuestRange(start: batch.range.start + UInt64(start), count: UInt64(used))
             var chunk = Chunk(range: range, encoding: .plain, input: start..<end)
-            if let encoder {
+            if encoder != nil, !batch.map.hasData(in: start..<end) {
+                chunk.encoding = .zero
+            } else if let encoder, shared.reading != .nothing {
                 let count = try encoded.fill(filled..<filled + shared.needs.encodedBound) {
                     (output) throws(ImageError) in
                     chunk.encoding = try batch.buffer.withBytes(start..<end) { (bytes) throws(ImageError) in

@@ -38,3 +38,24 @@ public struct DiskPrefix: BlockDevice {
 
     public func makeCursor() throws(ImageError) -> any DiskCursor { try disk.makeCursor() }
 }
+
+/// A disk that holds nothing.
+public struct EmptyDisk: BlockDevice {
+    public let byteCount: UInt64
+    public let sectorSize = 512
+    public let stores: [any ByteStore] = []
+
+    public init(byteCount: UInt64) { self.byteCount = byteCount }
+
+    public func extent(
+        at offset: GuestOffset, limit: UInt64, layers: Layers, detail: ExtentDetail
+    ) throws(ImageError) -> Extent {
+        Extent(.hole, count: min(limit, byteCount - offset.value))
+    }
+
+    public func makeCursor() throws(ImageError) -> any DiskCursor { Cursor() }
+
+    private final class Cursor: DiskCursor {
+        func read(into buffer: inout MutableRawSpan, at offset: GuestOffset) throws(ImageError) { buffer.zero() }
+    }
+}

@@ -5,6 +5,8 @@ public final class Progress: Sendable {
     /// What is being done.
     public enum Phase: Int, Sendable, Hashable {
         case copy
+        /// A first look at the source, to lay the target out.
+        case plan
         case sync
         case verify
     }

@@ -135,7 +135,11 @@ final class WriterRun {
                 let used = min(end, range.count) - start
                 var chunk = Chunk(
                     range: GuestRange(start: place, count: UInt64(used)), encoding: .plain, input: start..<end)
-                try encode(Array(input[start..<end]), &chunk, into: &encoded)
+                if map.hasData(in: start..<end) {
+                    try encode(Array(input[start..<end]), &chunk, into: &encoded)
+                } else if encoder != nil {
+                    chunk.encoding = .zero
+                }
                 try writer.place(chunk, map: map, into: &placement)
             }
             start = end
@@ -167,7 +171,7 @@ final class WriterRun {
     private func carryOut(_ placement: Placement, input: [UInt8], encoded: [UInt8]) throws {
         for step in placement.steps {
             switch step {
-            case .write(let source, let place):
+            case .write(let source, let place, .image):
                 let bytes: [UInt8] =
                     switch source {
                     case .input(let range): Array(input[range])
@@ -176,10 +180,11 @@ final class WriterRun {
                     }
                 try touch(HostRange(start: place, count: UInt64(bytes.count)))
                 try bytes.withBytes { (span) throws(ImageError) in try target.write(span, at: place) }
-            case .zero(let range, let mode):
+            case .zero(let range, let mode, .image):
                 try touch(range)
                 try target.zero(range, mode: mode)
-            case .setByteCount(let count): try target.setByteCount(count)
+            case .setByteCount(let count, .image): try target.setByteCount(count)
+            case .write, .zero, .setByteCount: throw Problem(text: "a step for a second file")
             case .barrier: touched.removeAll()
             }
         }

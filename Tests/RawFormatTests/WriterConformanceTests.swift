@@ -32,6 +32,10 @@ import Testing
             needs = writer.needs
         }
 
+        func mostBytes(forDisk byteCount: UInt64) throws(ImageError) -> UInt64 {
+            try writer.mostBytes(forDisk: byteCount)
+        }
+
         func skip(_ kind: Extent.Kind, _ range: GuestRange, into placement: inout Placement) throws(ImageError) {
             try writer.skip(kind, range, into: &placement)
         }

@@ -160,6 +160,8 @@ private final class PackingWriter: ImageWriter {
 
     func makeEncoder() throws(ImageError) -> (any ChunkEncoder)? { Encoder() }
 
+    func mostBytes(forDisk byteCount: UInt64) throws(ImageError) -> UInt64 { byteCount }
+
     func skip(_ kind: Extent.Kind, _ range: GuestRange, into placement: inout Placement) throws(ImageError) {
         placement.append(.write(.metadata(Array("skip \(range);".utf8)), at: HostOffset(end)))
         end += UInt64("skip \(range);".utf8.count)

@@ -96,6 +96,8 @@ private struct LyingRaw: ImageFormat {
         init(_ raw: any ImageWriter) { self.raw = raw }
         var needs: WriterNeeds { raw.needs }
 
+        func mostBytes(forDisk byteCount: UInt64) throws(ImageError) -> UInt64 { byteCount }
+
         func skip(_ kind: Extent.Kind, _ range: GuestRange, into placement: inout Placement) throws(ImageError) {
             try raw.skip(kind, range, into: &placement)
         }

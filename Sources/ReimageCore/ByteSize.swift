@@ -1,27 +1,21 @@
-internal import ArgumentParser
-
 /// A size as it is typed: `4096`, `64k`, `1.5G`, `2MiB`.
 ///
 /// The letters are powers of 1024, as in qemu-img. `KB` and its kind are refused, since people mean two things by it.
-struct ByteSize: ExpressibleByArgument, Equatable, Sendable {
-    let count: UInt64
+public struct ByteSize: Hashable, Sendable {
+    /// The size in bytes.
+    public let count: UInt64
 
-    init(_ count: UInt64) { self.count = count }
-
-    init?(argument: String) {
-        guard let size = try? Self.parse(argument) else { return nil }
-        self = size
-    }
+    public init(_ count: UInt64) { self.count = count }
 
     /// Why a text is no size.
-    struct Problem: Error, CustomStringConvertible {
-        let description: String
+    public struct Problem: Error, Hashable, CustomStringConvertible {
+        public let description: String
     }
 
     private static let units = "bkmgtpe"
 
     /// The size that `text` says.
-    static func parse(_ text: String) throws(Problem) -> ByteSize {
+    public static func parse(_ text: String) throws(Problem) -> ByteSize {
         let digits = text.prefix { $0.isASCII && ($0.isNumber || $0 == ".") }
         var unit = text.dropFirst(digits.count).lowercased()
         if unit.count > 2, unit.hasSuffix("ib") {
@@ -59,7 +53,7 @@ struct ByteSize: ExpressibleByArgument, Equatable, Sendable {
 }
 
 /// A byte count for people: `2 GiB`, `1.5 MiB`.
-func humanSize(_ count: UInt64) -> String {
+public func humanSize(_ count: UInt64) -> String {
     let units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"]
     var unit = 0
     var scale: UInt64 = 1

@@ -1,4 +1,4 @@
-@testable import ReimageCLI
+internal import ReimageCore
 import Testing
 
 @Suite struct ByteSizeTests {
@@ -31,10 +31,5 @@ import Testing
         #expect(humanSize(3 << 19) == "1.5 MiB")
         #expect(humanSize(64 << 40) == "64 TiB")
         #expect(humanSize(.max) == "15.99 EiB")
-    }
-
-    @Test func splitsOptionsAsThePeerDoes() throws {
-        #expect(try WriterOptionText.parse(["a=1,b=2", "c=x,,y"]) == ["a": "1", "b": "2", "c": "x,y"])
-        #expect(throws: (any Error).self) { try WriterOptionText.parse(["preallocation"]) }
     }
 }
