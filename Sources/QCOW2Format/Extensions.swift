@@ -14,7 +14,7 @@ struct Extensions: Sendable {
     }
 
     /// The longest name of a format.
-    private static let longestFormatName = 15
+    static let longestFormatName = 15
 
     /// The name of the backing file; `nil` where there is none.
     private(set) var backingName: String?

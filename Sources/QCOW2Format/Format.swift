@@ -7,8 +7,11 @@ public import ReimageCore
 public struct QCOW2Format: ImageFormat {
     public let name: FormatName = "qcow2"
     public let summary = "QEMU copy-on-write image, versions 2 and 3"
+    public let writerOptions: [WriterOption]? = WriterSettings.options
 
     public init() {}
+
+    public func makeWriter(_ plan: WritePlan) throws(ImageError) -> any ImageWriter { try QCOW2Writer(plan) }
 
     /// The magic decides, also for version 1, which is another format under the same magic: ``open(_:_:)`` refuses it
     /// by name, where a guess at raw bytes would show its tables as a disk.

@@ -11,9 +11,14 @@ struct Geometry: Sendable {
     /// Whether L2 entries have subclusters.
     let hasSubclusters: Bool
 
+    init(clusterBits: UInt64, hasSubclusters: Bool) {
+        self.clusterBits = clusterBits
+        self.hasSubclusters = hasSubclusters
+    }
+
     init(_ header: Header) {
-        clusterBits = UInt64(header.clusterBits)
-        hasSubclusters = header.incompatible.contains(.extendedL2)
+        self.init(
+            clusterBits: UInt64(header.clusterBits), hasSubclusters: header.incompatible.contains(.extendedL2))
     }
 
     /// The cluster in bytes.

@@ -37,6 +37,14 @@ public struct Conversion: Sendable {
     public var registry: FormatRegistry
     /// Threads, progress, cancellation.
     public var options: JobOptions
+    /// How the target's data is compressed; `nil` stores it as it is.
+    public var compression: CompressionRequest?
+    /// The image below the target, by the name that the target is to keep: what reads as there is not stored.
+    public var backing: Reference?
+    /// What the image below the target may refer to in its turn.
+    public var references = ReferencePolicy()
+    /// Takes what the user should know.
+    public var note: @Sendable (Note) -> Void = { _ in }
 
     /// The name that stands for standard output.
     public static let standardOutput = "-"
@@ -63,33 +71,91 @@ public struct Conversion: Sendable {
     public func run(_ source: OpenedImage) throws(ImageError) -> CopySummary {
         let content: DiskContent
         do throws(ImageError) { content = try source.image.content() } catch { throw error.inFile(source.source.name) }
-        try refuseSource(source, content)
-        let place = try openTarget()
-        let writer = try makeWriter(content, place.sink)
-        if let path = place.spacePath, checksSpace { try checkSpace(content, at: path) }
+        let base = try openBacking()
+        var origin = Origin(content: content, name: source.source.name)
+        origin.add(source.source, content)
+        if let base { origin.add(base.source, .random(base.disk)) }
+        return try write(origin, comparedWith: base?.disk)
+    }
+
+    /// Makes an empty image.
+    ///
+    /// - Parameter byteCount: the disk's length; `nil` takes that of the disk below.
+    /// - Returns: the disk's length.
+    public func create(byteCount: UInt64?) throws(ImageError) -> UInt64 {
+        let base = try openBacking()
+        guard let count = byteCount ?? base?.disk.byteCount else {
+            throw ImageError(.invalidArgument, "the size of the disk is not given", file: target)
+        }
+        var origin = Origin(content: .random(EmptyDisk(byteCount: count)), name: target)
+        if let base { origin.add(base.source, .random(base.disk)) }
+        return try write(origin, comparedWith: nil).byteCount
+    }
+
+    /// What goes into the target, and the files that it and the disk below are read from.
+    private struct Origin {
+        let content: DiskContent
+        let name: String
+        var stores: [any ByteStore] = []
+
+        init(content: DiskContent, name: String) {
+            self.content = content
+            self.name = name
+        }
+
+        mutating func add(_ source: ImageSource, _ content: DiskContent) {
+            if case .store(let store) = source.bytes { stores.append(store) }
+            if case .random(let disk) = content { stores += disk.stores }
+        }
+    }
+
+    private func write(
+        _ origin: Origin, comparedWith base: (any BlockDevice)?
+    ) throws(ImageError) -> CopySummary {
+        try refuse(target, readBy: origin)
+        var place = try openTarget()
+        let writer = try makeWriter(origin.content, place.sink.traits)
+        if let dataFile = writer.dataFile { try refuse(dataFile, readBy: origin) }
+        try openDataFile(writer, &place)
+        if let path = place.spacePath { try checkSpace(origin.content, at: path) }
         do throws(ImageError) {
-            let job = CopyJob(content, writer: writer, sink: place.sink, digest: verifies, options: options)
-            let summary = try job.run()
+            let summary = try copy(origin.content, writer, base, place)
             options.progress.begin(.sync, total: nil)
+            try place.data?.sink.sync()
             try place.sink.sync()
             if verifies { try verify(summary, place) }
             try options.cancellation.check()
+            // The data first: an image never refers to a file that is not there.
+            try place.data?.commit()
             try place.partial?.commit()
             return summary
         } catch {
             place.partial?.discard()
+            place.data?.discard()
             switch error.code {
             case .cancelled where place.partial != nil:
                 throw ImageError(.cancelled, "interrupted before it was complete; nothing was left", file: target)
-            case .targetFailed, .cancelled: throw error.inFile(target)
-            default: throw error.inFile(source.source.name)
+            case .targetFailed, .cancelled, .invalidArgument: throw error.inFile(target)
+            default: throw error.inFile(origin.name)
             }
         }
     }
 
-    private struct Place {
+    /// The target must not be a file that the source, or the disk below, is read from.
+    private func refuse(_ path: String, readBy origin: Origin) throws(ImageError) {
+        guard let identity = StoreIdentity(path: path),
+            let same = origin.stores.first(where: { $0.identity == identity })
+        else { return }
+        throw ImageError(
+            .refused, "is read from as part of the source (\(same.name))", file: path,
+            advice: "Choose another name for the target.")
+    }
+
+    struct Place {
         var sink: any ByteSink
         var partial: PartialFile?
+        /// The second file of an image whose data lies outside it.
+        var data: PartialFile?
         /// The file to read back from.
         var path: String?
         /// A path on the file system that must have room for the bytes.
@@ -113,6 +179,11 @@ public struct Conversion: Sendable {
             return Place(sink: try PipeSink(path: target))
         case .regular, nil:
             if case .overwrite(let isZero) = placing {
+                guard try registry.format(named: format).name == .raw else {
+                    throw ImageError(
+                        .unsupported, "only raw targets can be written over; a \(format) image is made anew",
+                        file: target, advice: "Leave -n away, and pass --force to replace the file.")
+                }
                 let sink = try FileSink(overwriting: target, isZero: isZero, cache: cache)
                 return Place(sink: sink, path: target)
             }
@@ -130,39 +201,25 @@ public struct Conversion: Sendable {
             advice: "Leave --verify away, and compare digests at the other end (reimage digest).")
     }
 
-    /// The target must not be a file that the source is read from.
-    private func refuseSource(_ source: OpenedImage, _ content: DiskContent) throws(ImageError) {
-        guard let identity = StoreIdentity(path: target) else { return }
-        var stores: [any ByteStore] = []
-        if case .store(let store) = source.source.bytes { stores.append(store) }
-        if case .random(let disk) = content { stores += disk.stores }
-        guard let same = stores.first(where: { $0.identity == identity }) else { return }
-        throw ImageError(
-            .refused, "is read from as part of the source (\(same.name))", file: target,
-            advice: "Choose another name for the target.")
-    }
-
-    private func makeWriter(_ content: DiskContent, _ sink: any ByteSink) throws(ImageError) -> any ImageWriter {
-        var plan = WritePlan(
-            byteCount: nil, options: writerOptions, sink: sink.traits, sparseGrain: sparseGrain)
-        switch content {
-        case .random(let disk): plan.byteCount = disk.byteCount
-        case .stream(let stream): plan.byteCount = stream.byteCount
+    private func makeWriter(_ content: DiskContent, _ sink: StoreTraits) throws(ImageError) -> any ImageWriter {
+        let byteCount: UInt64? =
+            switch content {
+            case .random(let disk): disk.byteCount
+            case .stream(let stream): stream.byteCount
+            }
+        do throws(ImageError) {
+            return try makeWriter(WritePlan(byteCount: byteCount, sink: sink))
+        } catch {
+            throw error.inFile(target)
         }
-        let format = try registry.format(named: format)
-        guard format.writerOptions != nil else {
-            let writable = registry.formats.filter { $0.writerOptions != nil }.map(\.name.text)
-            throw ImageError(
-                .unsupported, "images of format \(format.name) can be read, not written", file: target,
-                advice: "Formats that can be written: \(writable.joined(separator: ", ")).")
-        }
-        return try format.makeWriter(plan)
     }
 
     private func checkSpace(_ content: DiskContent, at path: String) throws(ImageError) {
-        guard case .random(let disk) = content else { return }
-        let isSparse = sparseGrain > 0 && (writerOptions["preallocation"] ?? "off") == "off"
-        let needed = isSparse ? try disk.dataByteCount() : disk.byteCount
+        // What compression and comparing with a backing file save is not known beforehand.
+        guard checksSpace, compression == nil, backing == nil, case .random = content else { return }
+        let needed = try Measurement(content, sparseGrain: sparseGrain, readsData: false) {
+            (plan) throws(ImageError) in try makeWriter(plan)
+        }.storedByteCount
         let free = try freeSpace(at: path)
         guard needed > free else { return }
         throw ImageError(
@@ -172,7 +229,11 @@ public struct Conversion: Sendable {
 
     private func verify(_ summary: CopySummary, _ place: Place) throws(ImageError) {
         guard let path = place.path, let written = summary.digest else { return }
-        let opener = ImageOpener(registry: registry, cache: .direct, cancellation: options.cancellation)
+        // The files below are those that the user named just now, and whatever they were allowed to refer to.
+        var opener = ImageOpener(
+            registry: registry, references: ReferencePolicy(allowsAny: true, maximumDepth: references.maximumDepth + 1),
+            cache: .direct, cancellation: options.cancellation)
+        if let data = place.data { opener.substitutes[data.finalPath] = data.partialPath }
         let disk = try opener.open(path, format: format).disk(for: "verifying")
         // A file that was written over may be longer than the disk that went into it.
         let content = DiskContent.random(

@@ -38,6 +38,8 @@ public struct ImageOpener: Sendable {
     public var cancellation: Cancellation
     /// Takes what the user should know.
     public var note: @Sendable (Note) -> Void
+    /// Files to open in place of others that images refer to, by their real paths: those that do not have their names yet.
+    var substitutes: [String: String] = [:]
 
     /// The name that stands for standard input.
     public static let standardInput = "-"

@@ -85,7 +85,7 @@ struct FileReferenceResolver: ReferenceResolver {
         guard opener.references.allows(path, ownDirectories: own) else {
             throw refusal(
                 reference, source, "lies outside the image's own directory (\(path))",
-                "If the image is trusted, pass --allow-references \(Self.directory(of: path)).")
+                "If the image is trusted, pass --allow-references \(directoryName(of: path)).")
         }
         let opened = try ReimageSystem.openFile(path: path, cache: opener.cache)
         guard case .store(let store) = opened else {
@@ -121,12 +121,14 @@ struct FileReferenceResolver: ReferenceResolver {
     ) throws(ImageError) -> (path: String, own: [String]) {
         var own: [String] = []
         for path in [imagePath, realPath(imagePath) ?? imagePath] {
-            guard let directory = realPath(Self.directory(of: path)), !own.contains(directory) else { continue }
+            guard let directory = realPath(directoryName(of: path)), !own.contains(directory) else { continue }
             own.append(directory)
         }
         let candidates = reference.name.hasPrefix("/") ? [reference.name] : own.map { "\($0)/\(reference.name)" }
         for candidate in candidates {
-            if let path = realPath(candidate) { return (path, own) }
+            let path = realPath(candidate)
+            if let substitute = opener.substitutes[path ?? candidate] { return (substitute, own) }
+            if let path { return (path, own) }
         }
         throw ImageError(
             .unreadable, "its \(reference.role) '\(reference.name)' is not there", file: source.name,
@@ -138,10 +140,5 @@ struct FileReferenceResolver: ReferenceResolver {
     ) -> ImageError {
         ImageError(
             .refused, "its \(reference.role) '\(reference.name)' \(reason)", file: source.name, advice: advice)
-    }
-
-    private static func directory(of path: String) -> String {
-        guard let slash = path.lastIndex(of: "/") else { return "." }
-        return slash == path.startIndex ? "/" : String(path[..<slash])
     }
 }

@@ -48,5 +48,7 @@ struct Root: ParsableCommand {
               compare: 0 same, 1 differs, 2 could not compare.
             """,
         version: "reimage 0.1.0",
-        subcommands: [Convert.self, Info.self, Map.self, Compare.self, Digest.self, Formats.self])
+        subcommands: [
+            Convert.self, Info.self, Map.self, Compare.self, Create.self, Measure.self, Digest.self, Formats.self,
+        ])
 }

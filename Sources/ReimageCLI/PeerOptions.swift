@@ -4,17 +4,6 @@ internal import ReimageSystem
 
 /// Flags that people type from `qemu-img convert`: mapped to what they mean here, or refused with the reason.
 struct PeerOptions: ParsableArguments {
-    @Flag(name: .customShort("c"), help: "Compress the target, in a format that can.")
-    var compress = false
-
-    @Option(
-        name: .customShort("b"),
-        help: ArgumentHelp("The target's backing file, in a format that has one.", valueName: "FILE"))
-    var backingFile: String?
-
-    @Option(name: .customShort("F"), help: ArgumentHelp("The backing file's format.", valueName: "FORMAT"))
-    var backingFormat: FormatName?
-
     @Option(name: .customShort("m"), help: .hidden)
     var coroutines: Int?
 
@@ -51,21 +40,17 @@ struct PeerOptions: ParsableArguments {
     var targetCache: CachePolicy { targetCacheName?.policy ?? .direct }
     var sourceCache: CachePolicy { sourceCacheName?.policy ?? .cached }
 
-    func refuseWhatIsMissing(in format: FormatName) throws {
-        func refuse(_ what: String, _ advice: String? = nil) throws {
-            throw ImageError(.unsupported, what, advice: advice)
-        }
-        if compress {
-            try refuse(
-                "-c: a \(format) image cannot be compressed", "Pipe it: reimage convert SOURCE - | zstd > disk.raw.zst")
-        }
-        if backingFile != nil || backingFormat != nil { try refuse("-b and -F: a \(format) image has no backing file") }
+    func refuseWhatIsMissing() throws {
         if salvage {
-            try refuse(
-                "--salvage: reimage does not put zeros where the source cannot be read",
-                "Repair or copy the source first.")
+            throw ImageError(
+                .unsupported, "--salvage: reimage does not put zeros where the source cannot be read",
+                advice: "Repair or copy the source first.")
         }
-        if bitmaps { try refuse("--bitmaps: dirty bitmaps are not copied") }
+        if bitmaps {
+            throw ImageError(
+                .unsupported, "--bitmaps: dirty bitmaps are not copied",
+                advice: "Leave it away: the target gets the data, and its first backup must be a full one.")
+        }
     }
 }
 

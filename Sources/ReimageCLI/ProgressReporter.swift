@@ -63,6 +63,7 @@ final class ProgressReporter: Sendable {
     private var phaseName: String {
         switch progress.phase {
         case .copy: "copy"
+        case .plan: "plan"
         case .sync: "sync"
         case .verify: "verify"
         }

@@ -7,6 +7,13 @@ extension FormatName: ExpressibleByArgument {
     public init?(argument: String) { self.init(argument) }
 }
 
+extension ByteSize: ExpressibleByArgument {
+    public init?(argument: String) {
+        guard let size = try? Self.parse(argument) else { return nil }
+        self = size
+    }
+}
+
 /// What every verb that opens images takes.
 struct OpeningOptions: ParsableArguments {
     @Option(

@@ -19,6 +19,10 @@ struct Convert: ParsableCommand {
               reimage convert disk.img.xz disk.raw
               ssh host cat vm.raw.gz | reimage convert - disk.raw
               reimage convert vm.qcow2 - | zstd > vm.raw.zst
+              reimage convert disk.raw vm.qcow2
+              reimage convert -c disk.raw small.qcow2
+              reimage convert -c --codec zstd --level 9 disk.raw smaller.qcow2
+              reimage convert -b base.qcow2 -F qcow2 vm.raw overlay.qcow2
             """)
 
     @Argument(help: "The image to read, and the file to write.")
@@ -33,11 +37,6 @@ struct Convert: ParsableCommand {
         name: [.customShort("O"), .long],
         help: ArgumentHelp("The target's format; by its file name otherwise, else raw.", valueName: "FORMAT"))
     var targetFormat: FormatName?
-
-    @Option(
-        name: .customShort("o"),
-        help: ArgumentHelp("Options of the target's format; 'help' lists them.", valueName: "K=V,…"))
-    var options: [String] = []
 
     @Option(
         name: [.customShort("l"), .long],
@@ -71,12 +70,14 @@ struct Convert: ParsableCommand {
     @Flag(name: .customLong("no-space-check"), help: "Start even where the target's file system may be too small.")
     var skipsSpaceCheck = false
 
+    @OptionGroup var layout: TargetOptions
+    @OptionGroup var compression: CompressionOptions
     @OptionGroup var peer: PeerOptions
     @OptionGroup var opening: OpeningOptions
     @OptionGroup var work: WorkOptions
 
     func validate() throws {
-        if options.contains("help") { return }
+        if layout.asksForHelp { return }
         guard files.count == 2 else {
             throw ValidationError(
                 files.count < 2
@@ -94,18 +95,23 @@ struct Convert: ParsableCommand {
     }
 
     func run() throws {
-        let format = try targetFormat ?? Self.format(ofFileName: files.last ?? "")
-        if options.contains("help") { return try printWriterOptions(format) }
-        try peer.refuseWhatIsMissing(in: format)
+        let named = targetFormat ?? TargetOptions.format(ofFileName: files.last ?? "")
+        let format = try FormatRegistry.standard.format(named: named).name
+        if layout.asksForHelp { return try TargetOptions.printHelp(for: format) }
+        try peer.refuseWhatIsMissing()
         var opener = opening.opener(isQuiet: work.quiet)
         opener.cache = peer.sourceCache
         let source = try opener.open(files[0], format: sourceFormat, snapshot: snapshot.map(Self.snapshotName))
         let summary = try work.run(bytesPerSecond: rateLimit?.count) { job in
-            try Conversion(
-                to: files[1], format: format, writerOptions: try WriterOptionText.parse(options),
+            var conversion = Conversion(
+                to: files[1], format: format, writerOptions: try layout.writerOptions(),
                 sparseGrain: sparseGrain, placing: placing, verifies: verify, checksSpace: !skipsSpaceCheck,
-                cache: peer.targetCache, options: job
-            ).run(source)
+                cache: peer.targetCache, options: job)
+            conversion.compression = try compression.request(for: format)
+            conversion.backing = try layout.reference(in: format)
+            conversion.references = opener.references
+            conversion.note = opener.note
+            return try conversion.run(source)
         }
         report(summary)
     }
@@ -131,27 +137,11 @@ struct Convert: ParsableCommand {
         return force ? .replace : .create
     }
 
-    /// The format that a file's name says, else raw.
-    private static func format(ofFileName name: String) throws -> FormatName {
-        guard let dot = name.lastIndex(of: "."), !name[dot...].contains("/") else { return .raw }
-        let known = try? FormatRegistry.standard.format(named: FormatName(String(name[name.index(after: dot)...])))
-        return known?.name ?? .raw
-    }
-
     /// `snapshot.id=1` and `snapshot.name=x`, as qemu-img takes them, mean what follows.
-    private static func snapshotName(_ text: String) -> String {
+    static func snapshotName(_ text: String) -> String {
         for prefix in ["snapshot.id=", "snapshot.name="] where text.hasPrefix(prefix) {
             return String(text.dropFirst(prefix.count))
         }
         return text
-    }
-
-    private func printWriterOptions(_ name: FormatName) throws {
-        let format = try FormatRegistry.standard.format(named: name)
-        guard let options = format.writerOptions else {
-            throw ImageError(.unsupported, "images of format \(name) cannot be written")
-        }
-        Console.result("Options for \(format.name):")
-        for option in options { Console.result("  \(option.name)=\(option.values)  \(option.summary)") }
     }
 }
