@@ -108,10 +108,18 @@ build_release_now() {
     local begun="$stamp.$$"
     : >"$begun" # dated before the build: what is edited meanwhile is built next time
     say "${0##*/}: building reimage (the first time takes a few minutes)"
-    # Everything static where the system has static libraries: a start then loads and relocates nothing, which is
-    # half of the time that `info` takes.
-    local flags=(--static-swift-stdlib)
-    [[ $(uname -s) != Linux ]] || flags+=(-Xswiftc -static-executable)
+    # libisal comes as a shared library only, so the program is a dynamic one. What makes a start slow is kept out of
+    # it: a fixed address needs no relocations, and libstdc++ is linked in where its archive is there.
+    local flags=(--static-swift-stdlib) archive
+    if [[ $(uname -s) == Linux ]]; then
+        flags+=(-Xswiftc -Xclang-linker -Xswiftc -no-pie -Xswiftc -Xclang-linker -Xswiftc -static-libgcc)
+        archive=$(cc -print-file-name=libstdc++.a 2>/dev/null || true)
+        if [[ $archive == /* ]]; then
+            mkdir -p "$build/archives"
+            ln -sf "$archive" "$build/archives/"
+            flags+=(-Xlinker "-L$build/archives")
+        fi
+    fi
     if ! swift build --package-path "$top" -c release "${flags[@]}" --product reimage >&2 </dev/null 9>&-; then
         rm -f "$begun"
         fail "the build failed; see above"
