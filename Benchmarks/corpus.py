@@ -81,3 +81,8 @@ def build(work, gib):
 def same_file(first, second):
     """True where two files hold the same bytes."""
     return subprocess.run(["cmp", "-s", first, second], check=False).returncode == 0
+
+
+def same_disk(first, second):
+    """True where two images hold the same disk."""
+    return subprocess.run(["qemu-img", "compare", "-q", first, second], check=False).returncode == 0

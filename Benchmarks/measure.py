@@ -29,12 +29,24 @@ def jobs(reimage, made, shm):
             check=corpus.same_file,
         )
 
+    def write(name, flags, *more):
+        return Job(
+            "raw to qcow2, " + name,
+            [reimage, "convert", "-q", *flags, "-f", "raw", "-O", "qcow2", made["raw"], "{out}"],
+            ["qemu-img", "convert", *flags, *more, "-m", "16", "-f", "raw", "-O", "qcow2", made["raw"], "{out}"],
+            check=corpus.same_disk,
+        )
+
     plain, raw = made["plain.qcow2"], made["raw"]
     compare = ["qemu-img", "compare", "-q", "-f", "qcow2", "-F", "raw", plain, raw]
     yield convert("plain", "plain.qcow2")
     yield convert("plain (peer with -t none)", "plain.qcow2", "-t", "none")
     yield convert("zlib", "zlib.qcow2")
     yield convert("zstd", "zstd.qcow2")
+    yield write("plain", [], "-W")
+    yield write("plain (peer with -t none)", [], "-W", "-t", "none")
+    yield write("-c zlib", ["-c"])
+    yield write("-c zstd", ["-c", "-o", "compression_type=zstd"])
     yield Job("compare", [reimage, "compare", "-q", "-f", "qcow2", "-F", "raw", plain, raw], compare)
     yield Job("digest (peer: compare)", [reimage, "digest", "-q", "-f", "qcow2", plain], compare)
     # From a shell, since starting a program from Python takes as long as the program.
@@ -81,7 +93,7 @@ def once(command, out, cold):
 
 
 def measure(job, pairs, work, cold):
-    runs = ([], [])
+    runs, sizes = ([], []), [0, 0]
     folder = job.folder or work
     outs = [os.path.join(folder, "out-%d.raw" % side) if job.writes else None for side in (0, 1)]
     count = pairs * job.repeat
@@ -89,6 +101,8 @@ def measure(job, pairs, work, cold):
         for pair in range(count):
             for side in (0, 1):
                 runs[side].append(once(job.commands[side], outs[side], cold))
+                if outs[side]:
+                    sizes[side] = os.path.getsize(outs[side])
                 if side == 1 and pair == 0 and job.check and not job.check(*outs):
                     raise SystemExit("benchmark: %s: the results differ" % job.name)
                 if pair > 0 and outs[side]:
@@ -103,7 +117,7 @@ def measure(job, pairs, work, cold):
 
     def side(index):
         seconds, cpu, memory = zip(*runs[index])
-        return {"seconds": statistics.median(seconds), "cpu": statistics.median(cpu), "peak": max(memory)}
+        return {"seconds": statistics.median(seconds), "cpu": statistics.median(cpu), "peak": max(memory), "bytes": sizes[index]}
 
     ratios = [theirs[0] / ours[0] for ours, theirs in zip(*runs)]
     return {
@@ -120,21 +134,26 @@ def figure(seconds):
     return "%.2f s" % seconds if seconds >= 1 else "%.1f ms" % (seconds * 1000)
 
 
+def length(count):
+    return "%.1f MiB" % (count / 2**20) if count else "-"
+
+
 def table(results, stated):
     lines = [
         stated,
         "",
-        "| job | reimage | qemu-img | times as fast | CPU | peer's CPU | memory | peer's memory |",
-        "|---|---:|---:|---:|---:|---:|---:|---:|",
+        "| job | reimage | qemu-img | times as fast | CPU | peer's CPU | memory | peer's memory | file | peer's file |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for result in results:
         ours, theirs = result["reimage"], result["peer"]
         lines.append(
-            "| %s | %s | %s | %.2f (%.2f to %.2f) | %s | %s | %.0f MiB | %.0f MiB |"
+            "| %s | %s | %s | %.2f (%.2f to %.2f) | %s | %s | %.0f MiB | %.0f MiB | %s | %s |"
             % (
                 result["job"], figure(ours["seconds"]), figure(theirs["seconds"]), result["ratio"],
                 min(result["ratios"]), max(result["ratios"]), figure(ours["cpu"]), figure(theirs["cpu"]),
                 ours["peak"] / 2**20, theirs["peak"] / 2**20,
+                length(ours["bytes"]), length(theirs["bytes"]),
             )
         )  # fmt: skip
     return "\n".join(lines)
