@@ -69,33 +69,55 @@ public struct ImageOpener: Sendable {
         _ path: String, format: FormatName? = nil, snapshot: String? = nil, opensReferences: Bool = true
     ) throws(ImageError) -> OpenedImage {
         let source = try openSource(path)
-        var context = OpenContext(
-            snapshot: snapshot, opensReferences: opensReferences, decoderMemoryLimit: decoderMemoryLimit, note: note)
-        var chain: [StoreIdentity] = []
-        if case .store(let store) = source.bytes, let identity = store.identity { chain = [identity] }
-        context.references = FileReferenceResolver(opener: self, chain: chain, imageWasProbed: false)
-        return try open(source, format: format, context)
+        return try open(
+            source, format: format, context(for: source, snapshot: snapshot, opensReferences: opensReferences))
     }
 
     func open(
         _ source: ImageSource, format name: FormatName?, _ context: OpenContext
     ) throws(ImageError) -> OpenedImage {
         do throws(ImageError) {
-            let found: (any ImageFormat)?
-            if let name { found = try registry.format(named: name) } else { found = try probe(source) }
-            if found == nil {
-                note(
-                    Note(
-                        "\(source.name): no known format was found, so its bytes are taken as a raw disk; "
-                            + "pass -f raw to say so."))
-            }
-            let format: any ImageFormat
-            if let found { format = found } else { format = try registry.format(named: .raw) }
-            return OpenedImage(
-                image: try format.open(source, context), source: source, formatIsKnown: found != nil)
+            let (format, isKnown) = try format(of: source, named: name)
+            return OpenedImage(image: try format.open(source, context), source: source, formatIsKnown: isKnown)
         } catch {
             throw error.inFile(source.name)
         }
+    }
+
+    /// Opens what is stored at `path` and finds its format, without opening it as an image: what checking needs.
+    /// - Throws: errors that name the file.
+    public func openUnread(
+        _ path: String, format: FormatName? = nil
+    ) throws(ImageError) -> (format: any ImageFormat, source: ImageSource, context: OpenContext) {
+        let source = try openSource(path)
+        do throws(ImageError) {
+            let (found, _) = try self.format(of: source, named: format)
+            return (found, source, context(for: source))
+        } catch {
+            throw error.inFile(source.name)
+        }
+    }
+
+    /// What a format needs to open the image at the top of a chain.
+    func context(for source: ImageSource, snapshot: String? = nil, opensReferences: Bool = true) -> OpenContext {
+        var chain: [StoreIdentity] = []
+        if case .store(let store) = source.bytes, let identity = store.identity { chain = [identity] }
+        return OpenContext(
+            references: FileReferenceResolver(opener: self, chain: chain, imageWasProbed: false), snapshot: snapshot,
+            opensReferences: opensReferences, decoderMemoryLimit: decoderMemoryLimit, note: note)
+    }
+
+    /// The format called `name`, else the one that the bytes show, else raw, which is only a guess.
+    func format(
+        of source: ImageSource, named name: FormatName?
+    ) throws(ImageError) -> (format: any ImageFormat, isKnown: Bool) {
+        if let name { return (try registry.format(named: name), true) }
+        if let found = try probe(source) { return (found, true) }
+        note(
+            Note(
+                "\(source.name): no known format was found, so its bytes are taken as a raw disk; "
+                    + "pass -f raw to say so."))
+        return (try registry.format(named: .raw), false)
     }
 
     private func openSource(_ path: String) throws(ImageError) -> ImageSource {
