@@ -19,12 +19,30 @@ struct Bitmap: Sendable {
     var name: String
     var granularityBits: Int
     var flags: Flags
+    /// The place of its table, and the number of the table's entries.
+    var tableOffset: UInt64
+    var tableCount: UInt32
 
     /// The directory's entries. A damaged directory loses no guest byte, so the caller makes a remark of the error.
     /// - Parameter extension: the data of the header extension, and its place.
     static func list(
         _ store: any ByteStore, extension: (place: HostOffset, data: [UInt8]), clusterSize: UInt64
     ) throws(ImageError) -> [Bitmap] {
+        let (count, range) = try directory(of: `extension`, fileByteCount: store.byteCount, clusterSize: clusterSize)
+        var bitmaps: [Bitmap] = []
+        var position = 0
+        for index in 0..<count {
+            let (bitmap, length) = try entry(index, store, range, position, clusterSize)
+            bitmaps.append(bitmap)
+            position += (length + 7) / 8 * 8
+        }
+        return bitmaps
+    }
+
+    /// The number of bitmaps, and where the directory lies that lists them.
+    static func directory(
+        of extension: (place: HostOffset, data: [UInt8]), fileByteCount: UInt64, clusterSize: UInt64
+    ) throws(ImageError) -> (count: UInt32, range: TableRange) {
         let place = `extension`.place
         guard `extension`.data.count == 24 else {
             throw .damaged("the bitmaps extension has \(`extension`.data.count) bytes, not 24", at: place)
@@ -40,15 +58,8 @@ struct Bitmap: Sendable {
             throw .damaged("the bitmap directory's offset \(offset) is not that of a cluster", at: place + 16)
         }
         let range = try TableRange(
-            "the bitmap directory", offset: offset, count: size, stride: 1, within: store.byteCount)
-        var bitmaps: [Bitmap] = []
-        var position = 0
-        for index in 0..<count {
-            let (bitmap, length) = try entry(index, store, range, position, clusterSize)
-            bitmaps.append(bitmap)
-            position += (length + 7) / 8 * 8
-        }
-        return bitmaps
+            "the bitmap directory", offset: offset, count: size, stride: 1, within: fileByteCount)
+        return (count, range)
     }
 
     private static func entry(
@@ -84,7 +95,9 @@ struct Bitmap: Sendable {
             guard (1...1023).contains(nameCount), nameCount <= directory.count - position - fixed else {
                 throw .damaged("\(what): its name has \(nameCount) bytes", at: place + 18)
             }
-            return (Bitmap(name: "", granularityBits: granularity, flags: flags), nameCount)
+            let bitmap = Bitmap(
+                name: "", granularityBits: granularity, flags: flags, tableOffset: table, tableCount: entries)
+            return (bitmap, nameCount)
         }
         let name = try store.bytes(at: place + UInt64(fixed), count: nameCount)
         var bitmap = entry

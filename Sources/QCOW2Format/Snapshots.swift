@@ -16,6 +16,8 @@ struct Snapshot: Sendable {
     /// The disk's size when it was taken; `nil` where the entry, as version 2 wrote it, does not tell.
     var byteCount: UInt64?
     var instructionCount: UInt64?
+    /// The bytes of its entry behind the fixed fields, which version 3 wants to be 16 at least.
+    var extraSize: UInt32
 }
 
 /// The table of internal snapshots: entries of variable length, read one by one through a small window.
@@ -55,15 +57,30 @@ struct SnapshotTable {
     /// Hands every snapshot to `body`, in the order of the table.
     /// - Throws: `.damaged` with the entry's place where it passes the file or a limit, or its L1 table cannot be.
     mutating func forEach(_ body: (Snapshot) -> Void) throws(ImageError) {
+        var index: UInt32 = 0
+        let (store, header) = (store, header)
+        try forEachUnchecked { (snapshot) throws(ImageError) in
+            try Self.check(snapshot, index, header, fileByteCount: store.byteCount)
+            body(snapshot)
+            index += 1
+        }
+    }
+
+    /// Hands every snapshot to `body`, whatever its entry says of its L1 table.
+    /// - Returns: the bytes of the table.
+    /// - Throws: `.damaged` where an entry passes the file or a limit; what `body` throws.
+    @discardableResult
+    mutating func forEachUnchecked(_ body: (Snapshot) throws(ImageError) -> Void) throws(ImageError) -> UInt64 {
         var position = header.snapshotsOffset
         for index in 0..<header.snapshotCount {
             let (snapshot, count) = try entry(index, at: position)
-            body(snapshot)
+            try body(snapshot)
             position += (count + 7) / 8 * 8
             guard position - header.snapshotsOffset <= Self.longest else {
                 throw .damaged("the snapshot table passes 64 MiB", at: HostOffset(header.snapshotsOffset))
             }
         }
+        return position - header.snapshotsOffset
     }
 
     private mutating func entry(_ index: UInt32, at position: UInt64) throws(ImageError) -> (Snapshot, UInt64) {
@@ -101,13 +118,16 @@ struct SnapshotTable {
                     ? try entry.big(at: Field.longVMStateSize)
                     : UInt64(try entry.big(UInt32.self, at: Field.vmStateSize)),
                 byteCount: has(Field.diskSize) ? try entry.big(UInt64.self, at: Field.diskSize) : nil,
-                instructionCount: icount == .max ? nil : icount)
+                instructionCount: icount == .max ? nil : icount,
+                extraSize: sizes.extra)
         }
-        try check(snapshot, index)
         return (snapshot, UInt64(count))
     }
 
-    private func check(_ snapshot: Snapshot, _ index: UInt32) throws(ImageError) {
+    /// Refuses an L1 table that cannot be.
+    static func check(
+        _ snapshot: Snapshot, _ index: UInt32, _ header: Header, fileByteCount: UInt64
+    ) throws(ImageError) {
         let what = "snapshot table entry \(index)"
         guard snapshot.l1Size <= Header.mostL1Entries else {
             throw .damaged(
@@ -123,7 +143,7 @@ struct SnapshotTable {
         do {
             _ = try TableRange(
                 "the L1 table", offset: snapshot.l1Offset, count: UInt64(snapshot.l1Size), stride: 8,
-                within: store.byteCount)
+                within: fileByteCount)
         } catch {
             throw .damaged("\(what): \(error.message)", at: snapshot.place, advice: error.advice)
         }

@@ -6,6 +6,8 @@ struct ExitStatus: RawRepresentable, Equatable, Sendable {
 
     static let failure = ExitStatus(rawValue: 1)
     static let couldNotCompare = ExitStatus(rawValue: 2)
+    static let corrupt = ExitStatus(rawValue: 2)
+    static let leaks = ExitStatus(rawValue: 3)
     static let refused = ExitStatus(rawValue: 3)
     static let sourceFailed = ExitStatus(rawValue: 4)
     static let targetFailed = ExitStatus(rawValue: 5)

@@ -40,15 +40,18 @@ struct Root: ParsableCommand {
               reimage convert --verify vm.qcow2 disk.raw    … and is read back and compared
               reimage info vm.qcow2                         what the image says of itself
               reimage compare vm.qcow2 disk.raw             exit 0 same, 1 differs, 2 could not compare
+              reimage check vm.qcow2                        whether its structures agree with each other
               reimage digest vm.qcow2 disk.raw              one digest, the same in every format
 
             EXIT STATUS
               0 ok; 1 failure; 3 refused by a safety rule; 4 source damaged or unreadable;
               5 target failed; 6 verify mismatch; 63 not supported by the format; 64 usage.
               compare: 0 same, 1 differs, 2 could not compare.
+              check: 0 clean, 1 could not check, 2 corrupt, 3 leaks only.
             """,
         version: "reimage 0.1.0",
         subcommands: [
-            Convert.self, Info.self, Map.self, Compare.self, Create.self, Measure.self, Digest.self, Formats.self,
+            Convert.self, Info.self, Map.self, Check.self, Compare.self, Create.self, Measure.self, Resize.self,
+            Digest.self, Formats.self,
         ])
 }

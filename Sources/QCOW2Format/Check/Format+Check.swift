@@ -1,0 +1,24 @@
+public import ReimageCore
+
+extension QCOW2Format {
+    /// Counts every reference to every cluster, and holds the counts, flags and places against what the file says.
+    ///
+    /// Compressed data is not decoded, and no other file is opened: the data of an image with a data file is not
+    /// looked at. Memory is bounded whatever the image; a file with very many clusters is walked several times.
+    /// - Throws: `.damaged` or `.unsupported` where the header, the place of the L1 table or the snapshot table cannot
+    ///   be; `.unreadable` where the file cannot be read.
+    public func check(
+        _ source: ImageSource, _ context: OpenContext, report: (CheckFinding) -> Void
+    ) throws(ImageError) -> CheckSummary {
+        try withoutActuallyEscaping(report) { (report) throws(ImageError) in
+            do throws(ImageError) {
+                let log = FindingLog(report)
+                var checker = try Checker(try source.randomAccess(for: name), log: log)
+                try checker.run()
+                return log.summary
+            } catch {
+                throw error.inFile(source.name)
+            }
+        }
+    }
+}
