@@ -66,6 +66,12 @@ struct ReservedAreas: Sendable {
         end = max(end, start + whole)
     }
 
+    /// Takes away the area that begins at `start`, when what lay there has moved.
+    mutating func remove(at start: UInt64) {
+        areas.removeAll { $0.start == start }
+        end = areas.map { $0.start + $0.count }.max() ?? 0
+    }
+
     /// The area that `count` bytes at `start` touch.
     func owner(of start: UInt64, count: UInt64) -> String? {
         guard start < end else { return nil }

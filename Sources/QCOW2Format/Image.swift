@@ -82,7 +82,7 @@ final class QCOW2Image: DiskImage {
                 windowLogMax: windowLog(memory: context.decoderMemoryLimit)))
     }
 
-    private static func backingDisk(
+    static func backingDisk(
         _ image: any DiskImage, _ reference: Reference, _ store: any ByteStore
     ) throws(ImageError) -> any BlockDevice {
         switch try image.content() {
@@ -95,7 +95,7 @@ final class QCOW2Image: DiskImage {
     }
 
     /// The largest window within `memory`; 128 MiB at most, as other readers have it.
-    private static func windowLog(memory: UInt64) -> Int {
+    static func windowLog(memory: UInt64) -> Int {
         min(max(63 - memory.leadingZeroBitCount, 10), 27)
     }
 }
