@@ -26,18 +26,40 @@ import Testing
         try crash(sample, changes, stride: 3)
     }
 
+    @Test(arguments: UpdateSample.all.filter { !$0.options.contains("0.10") || !$0.hasSnapshot })
+    func aCrashWhileTheLengthChanges(_ sample: UpdateSample) throws {
+        let size = sample.byteCount
+        let half = size / 1024 * 512
+        let longer = size + (2 * sample.clusterSize + 51200)
+        let changes: [GuestChange] = [
+            .resize(longer), .write(size - 700..<longer - 300, seed: 1), .resize(half + 512),
+            .write(half - 1000..<half + 100, seed: 2), .resize(size, preallocation: "metadata"),
+            .write(size - 5000..<size, seed: 3), .resize(1024), .resize(longer, preallocation: "full"),
+        ]
+        try crash(sample, changes, stride: 1)
+    }
+
     private func crash(_ sample: UpdateSample, _ changes: [GuestChange], stride: Int) throws {
         let made = try sample.make(in: folder)
         let journal = Journal()
         let store = JournalStore(made.image, journal)
         let data = sample.hasDataFile ? JournalStore(made.data, journal, index: 1) : nil
         let context = OpenContext(references: sample.resolver(made, data, in: folder))
-        let disk = try QCOW2Format().openForWriting(UpdateTarget(store: store), context)
+        let target = UpdateTarget(store: store)
+        var disk = try QCOW2Format().openForWriting(target, context)
         var states = [made.disk]
         var ends: [Int] = []
         for change in changes {
-            try change.apply(to: disk)
-            try disk.flush()
+            if case .resize(let count, let preallocation) = change {
+                try QCOW2Format().resize(
+                    target,
+                    ResizeRequest(byteCount: UInt64(count), allowsShrinking: true, preallocation: preallocation),
+                    context)
+                disk = try QCOW2Format().openForWriting(target, context)
+            } else {
+                try change.apply(to: disk)
+                try disk.flush()
+            }
             var state = states[states.count - 1]
             change.apply(to: &state, grain: sample.grain)
             states.append(state)

@@ -161,6 +161,7 @@ extension HostSpace {
             pages.forget(block, count: clusterSize)
             blocks[index] = 0
             tables.remove(block)
+            cursor = min(cursor, own)
         }
     }
 }

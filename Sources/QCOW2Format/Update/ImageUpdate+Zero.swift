@@ -2,7 +2,7 @@ internal import ReimageCore
 
 extension ImageUpdate {
     /// The L2 entries that one batch looks at.
-    private static let batchEntries = 8192
+    static let batchEntries = 8192
 
     /// Makes `range`, which lies inside the disk, read as zeros.
     mutating func zero(_ range: Range<UInt64>, mayUnmap: Bool) throws(ImageError) {

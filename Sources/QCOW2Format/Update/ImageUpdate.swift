@@ -136,6 +136,7 @@ struct ImageUpdate: Sendable {
         } catch {
             // Nothing refers to what was written so far.
             revert()
+            if error.code == .targetFailed { failure = error }
             throw error
         }
         try guarded { (update) throws(ImageError) in try update.commit() }
@@ -158,10 +159,11 @@ struct ImageUpdate: Sendable {
 
     private mutating func commit() throws(ImageError) {
         try space.pages.write()
-        guard l2Pages.isChanged || l1Pages.isChanged else { return }
-        view = nil
-        try sync()
-        try l2Pages.write()
+        if l2Pages.isChanged || l1Pages.isChanged {
+            view = nil
+            try sync()
+            try l2Pages.write()
+        }
         if l1Pages.isChanged {
             try store.sync()
             try l1Pages.write()
@@ -241,8 +243,7 @@ extension UpdatableStore {
 
     /// Makes `range` read as zeros; the store reaches its end at least.
     func clear(_ range: HostRange, mode: ZeroMode = .sparse) throws(ImageError) {
-        guard mode == .sparse else { return try zero(range, mode: mode) }
-        try punch(range)
+        if mode == .sparse { try punch(range) } else { try zero(range, mode: mode) }
         if byteCount < range.end.value { try setByteCount(range.end.value) }
     }
 }
