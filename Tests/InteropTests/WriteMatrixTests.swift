@@ -33,7 +33,8 @@ import Testing
             try reimage.succeed(["convert", "-q"] + recipe.arguments(dataFileName: "") + ["in.raw", "-"], in: folder)
                 .output.write(to: URL(fileURLWithPath: folder.file("piped.qcow2")))
             try workshop.img.succeed(["check", "-q", "-f", "qcow2", "piped.qcow2"], in: folder)
-            try workshop.img.succeed(["compare", "-q", "-f", "raw", "-F", "qcow2", "in.raw", "piped.qcow2"], in: folder)
+            try workshop.img.succeed(
+                ["compare", "-q", "-f", "raw", "-F", "qcow2", "in.raw", "piped.qcow2"], in: folder)
         }
     }
 

@@ -111,7 +111,7 @@ struct WriteRecipe: Sendable, Codable, CustomStringConvertible {
                 let word = random.next()
                 for place in start..<end { disk[place] = UInt8(truncatingIfNeeded: word >> UInt64(place % 8 * 5)) }
             case 2:
-                for place in start..<min(end, base.count) { disk[place] = base[place] }
+                for place in start..<end where place < base.count { disk[place] = base[place] }
             case 3:
                 for place in start..<end { disk[place] = UInt8(truncatingIfNeeded: index) }
             default: break

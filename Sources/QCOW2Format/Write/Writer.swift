@@ -57,8 +57,9 @@ final class QCOW2Writer: ImageWriter {
             case .space(let mode, let isData):
                 let place = try allocate(cluster)
                 zero(at: place, count: geometry.clusterSize, mode, into: &placement)
+                let used = min(geometry.clusterSize, range.end.value - (cluster << geometry.clusterBits))
                 mapping.set(
-                    place.value | L2Decoder.copiedFlag, bitmap: isData ? MappingBuilder.subclusters(0..<32) : 0,
+                    place.value | L2Decoder.copiedFlag, bitmap: isData ? subclusters(ofUsed: used) : 0,
                     cluster: cluster)
             }
         }
@@ -210,7 +211,14 @@ extension QCOW2Writer {
                 if isData { bitmap |= mask }
             }
         }
-        mapping.set(entry, bitmap: bitmap, cluster: cluster)
+        mapping.set(
+            entry, bitmap: bitmap & (subclusters(ofUsed: chunk.range.count) * 0x1_0000_0001), cluster: cluster)
+    }
+
+    /// The subclusters that hold the first `count` bytes of a cluster: those behind the disk's end are never stored, as
+    /// a data file ends there.
+    private func subclusters(ofUsed count: UInt64) -> UInt64 {
+        MappingBuilder.subclusters(0..<Int(count.dividedRoundingUp(by: geometry.subclusterSize)))
     }
 
     private func placeCoded(
