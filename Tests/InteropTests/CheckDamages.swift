@@ -5,19 +5,7 @@ extension CheckDamage {
         image.l2Place(try image.plainClusters(1)[0])
     }
 
-    private static func lastCluster(_ image: PatchedImage) throws -> Int {
-        let clusters = (0..<image.entriesPerTable).filter {
-            let entry = image.entry(at: image.l2Place($0))
-            return entry & PatchedImage.offsetMask != 0 && entry >> 62 & 1 == 0
-        }
-        return try #require(clusters.max { image.target(at: image.l2Place($0)) < image.target(at: image.l2Place($1)) })
-    }
-
     private static let hasNoSnapshot: @Sendable (CheckBase) -> Bool = { !$0.hasSnapshot }
-    private static let isOneTable: @Sendable (CheckBase) -> Bool = {
-        !$0.hasSnapshot && !$0.hasBacking && !$0.options.contains("cluster_size=512")
-            && !$0.options.contains("cluster_size=1k")
-    }
     private static let keepsNothing: @Sendable (CheckBase) -> Bool = { !$0.hasSnapshot && !$0.hasBacking }
 
     static let all: [CheckDamage] = [
@@ -49,7 +37,7 @@ extension CheckDamage {
             image.set(image.entry(at: try #require(place)) | PatchedImage.copied, at: try #require(place))
         },
         // The guest reads the same cluster twice from then on.
-        CheckDamage(name: "two entries for one cluster", loss: .everything) { image in
+        CheckDamage(name: "two entries for one cluster", loss: .asRead) { image in
             let clusters = try image.plainClusters(2)
             image.set(image.entry(at: image.l2Place(clusters[0])), at: image.l2Place(clusters[1]))
         },
@@ -109,18 +97,18 @@ extension CheckDamage {
         },
         CheckDamage(name: "corrupt", applies: { !$0.options.contains("0.10") }) { $0.bytes[79] |= 2 },
         CheckDamage(
-            name: "cut by a cluster", loss: .lastPlainCluster,
+            name: "cut by a cluster", loss: .lastCluster,
             applies: { !$0.hasSnapshot && !$0.isCompressed && !$0.hasBitmap && !$0.hasBacking }
         ) { image in
-            let last = image.target(at: image.l2Place(try lastCluster(image)))
+            let last = image.target(at: image.l2Place(try image.lastCluster()))
             image.bytes.removeLast(image.bytes.count - last)
         },
         // Ours says also that the two uses exclude each other.
-        CheckDamage(name: "data on an L2 table", countsDiffer: true, loss: .everything, applies: hasNoSnapshot) {
+        CheckDamage(name: "data on an L2 table", countsDiffer: true, loss: .asRead, applies: hasNoSnapshot) {
             image in
             image.set(UInt64(image.target(at: image.l1)) | PatchedImage.copied, at: try firstPlace(image))
         },
-        CheckDamage(name: "data on the refcount block", countsDiffer: true, loss: .everything, applies: hasNoSnapshot) {
+        CheckDamage(name: "data on the refcount block", countsDiffer: true, loss: .asRead, applies: hasNoSnapshot) {
             image in
             image.set(UInt64(image.refcountBlock) | PatchedImage.copied, at: try firstPlace(image))
         },

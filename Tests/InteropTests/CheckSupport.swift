@@ -48,6 +48,27 @@ struct PatchedImage {
         return Array(try #require(found.count >= count ? found : nil).prefix(count))
     }
 
+    /// The guest cluster whose plain data lies last in the file.
+    func lastCluster() throws -> Int {
+        let clusters = (0..<entriesPerTable).filter {
+            let entry = entry(at: l2Place($0))
+            return entry & Self.offsetMask != 0 && entry >> 62 & 1 == 0
+        }
+        return try #require(clusters.max { target(at: l2Place($0)) < target(at: l2Place($1)) })
+    }
+
+    /// The guest bytes that are lost.
+    func range(of loss: CheckDamage.Loss) throws -> Range<Int> {
+        let cluster: Int
+        switch loss {
+        case .nothing, .asRead: return 0..<0
+        case .firstTable: return 0..<entriesPerTable * clusterSize
+        case .firstCluster: cluster = try plainClusters(1)[0]
+        case .lastCluster: cluster = try lastCluster()
+        }
+        return cluster * clusterSize..<(cluster + 1) * clusterSize
+    }
+
     /// The refcount block that counts the file's first clusters.
     var refcountBlock: Int { target(at: refcountTable) }
 
@@ -133,8 +154,8 @@ struct CheckBase: Sendable, CustomStringConvertible {
 
 /// What is done to a sound image, and what is known of the outcome.
 struct CheckDamage: Sendable, CustomStringConvertible {
-    /// What the guest loses.
-    enum Loss: Sendable { case nothing, firstCluster, firstTable, lastPlainCluster, everything }
+    /// What the guest loses; `asRead` is another content, which the damaged image has as well.
+    enum Loss: Sendable { case nothing, firstCluster, firstTable, lastCluster, asRead }
 
     var name: String
     /// Where our findings are other ones in number; the reason is in the name of the case.

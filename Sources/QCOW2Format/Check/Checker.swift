@@ -19,8 +19,9 @@ struct Checker {
     }
 
     /// Walks, compares, and leaves the findings in the log.
-    mutating func run() throws(ImageError) {
-        remark()
+    /// - Parameter remarksFlags: whether the flags of the header are spoken of too.
+    mutating func run(remarksFlags: Bool = true) throws(ImageError) {
+        if remarksFlags { remark() }
         log.measure { $0.totalClusters = image.header.size.dividedRoundingUp(by: image.clusterSize) }
         let counter = ReferenceCounter(clusterCount: image.clusterCount, mostPages: mostPages)
         let first = ReferenceWalk(image, stored, counter, log: log)
@@ -35,7 +36,7 @@ struct Checker {
     }
 
     /// The flags that say something of the image's past.
-    private func remark() {
+    func remark() {
         let flags = image.header.incompatible
         let place = UInt64(Header.Field.incompatibleFeatures)
         if flags.contains(.dirty) {

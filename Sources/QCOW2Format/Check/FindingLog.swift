@@ -19,16 +19,9 @@ final class FindingLog {
         report(CheckFinding(kind, message, at: place.map { HostOffset($0) }, guest: guest))
     }
 
-    /// Takes a finding that was put right.
-    func fixed(
-        _ kind: CheckFinding.Kind, _ message: String, at place: UInt64? = nil, guest: GuestRange? = nil
-    ) {
-        switch kind {
-        case .corruption: summary.corruptionsFixed += 1
-        case .leak: summary.leaksFixed += 1
-        case .remark: break
-        }
-        report(CheckFinding(kind, message, at: place.map { HostOffset($0) }, guest: guest, isFixed: true))
+    /// Takes a finding that was put right. It is not counted: a repair's numbers are the difference that it made.
+    func fixed(_ kind: CheckFinding.Kind, _ message: String, at place: UInt64, guest: GuestRange? = nil) {
+        report(CheckFinding(kind, message, at: HostOffset(place), guest: guest, isFixed: true))
     }
 
     /// Changes the numbers that are no findings.

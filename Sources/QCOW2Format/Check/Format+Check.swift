@@ -21,4 +21,24 @@ extension QCOW2Format {
             }
         }
     }
+
+    /// Repairs the image in place.
+    ///
+    /// `.leaks` gives back clusters that nothing refers to, and leaves an image alone whose damage could hide
+    /// references. `.all` makes the refcounts and flags right, clears or zeroes entries that cannot be (their guest
+    /// bytes could not be read before; each loss is reported), and parts structures that share clusters. Guest bytes
+    /// that could be read stay as they are. The image opens at any moment; after an interruption the dirty bit tells
+    /// that the repair must be run again.
+    /// - Throws: as ``check(_:_:report:)``, and `.refused` where the image is too damaged to be repaired in place.
+    public func repair(
+        _ target: UpdateTarget, _ level: RepairLevel, _ context: OpenContext, report: (CheckFinding) -> Void
+    ) throws(ImageError) -> CheckSummary {
+        try withoutActuallyEscaping(report) { (report) throws(ImageError) in
+            do throws(ImageError) {
+                return try Repairer(target.store, log: FindingLog(report)).run(level)
+            } catch {
+                throw error.inFile(target.store.name)
+            }
+        }
+    }
 }

@@ -209,9 +209,11 @@ extension ReferenceWalk {
         var isSound = true
         if entry.offset % image.clusterSize != 0 {
             found("\(what): the L2 table's offset is not cluster aligned", at: entry.place, guest: guest)
+            facts.hasUnknownReferences = true
             isSound = false
         } else if entry.offset >= image.store.byteCount {
             found("\(what): the L2 table lies past the end of the file", at: entry.place, guest: guest)
+            facts.hasUnknownReferences = true
             isSound = false
         } else if image.clusterSize > image.store.byteCount - entry.offset {
             // Data may end early, but the entries that a table lacks are mappings that are lost.
