@@ -8,6 +8,8 @@ internal import ReimageCore
 struct Repairer {
     let store: any UpdatableStore
     let log: FindingLog
+    /// How often parting is tried; each round is a walk of the whole image.
+    private static let mostRounds = 3
     /// The pages of counts to hold at a time.
     var mostPages = ReferenceCounter.mostPages
 
@@ -76,10 +78,7 @@ struct Repairer {
         try tables.change(Header.Field.autoclearFeatures, clearing: ~known)
         try tables.change(Header.Field.incompatibleFeatures, setting: IncompatibleFeatures.dirty.rawValue)
 
-        let mapping = MappingRepair(target: target, facts: facts, log: log)
-        try mapping.fixEntries(parted: false)
-        try mapping.part()
-        if !facts.overlaps.isEmpty { try mapping.fixEntries(parted: true) }
+        try repairMappings(facts, target)
         if facts.hasIncompleteSnapshots { try tables.completeSnapshots() }
         if before.image.extensions.bitmaps != nil {
             if facts.hasDamagedBitmaps {
@@ -94,6 +93,22 @@ struct Repairer {
         let sharesMetadata = now.overlaps.values.contains { $0.contains(.metadata) }
         if now.hasDamagedRefcounts || sharesMetadata { try refcounts.rebuild() } else { try refcounts.update() }
         try CopiedRepair(target: target, log: log).run(clearing: true)
+    }
+
+    /// Makes entries sound and parts what shares clusters. Where an entry could not be moved before it was sound, that
+    /// takes a second round.
+    private func repairMappings(_ facts: CheckFacts, _ target: RepairStore) throws(ImageError) {
+        var facts = facts
+        for _ in 0..<Self.mostRounds {
+            let mapping = MappingRepair(target: target, facts: facts, log: log)
+            try mapping.fixEntries(parted: false)
+            guard !facts.overlaps.isEmpty || !facts.overflows.isEmpty else { return }
+            try mapping.part()
+            try mapping.fixEntries(parted: true)
+            facts = try survey(FindingLog { _ in }).facts
+            // What only metadata shares is for the refcounts, which are written anew.
+            if facts.overflows.isEmpty, facts.overlaps.values.allSatisfy({ $0 == .metadata }) { return }
+        }
     }
 
     /// Checks again, and takes the flags back that are true no more.
