@@ -14,15 +14,37 @@ extension HostSpace {
 
     /// `count` free clusters in one piece, counted once from now on, on the medium; their content is anything.
     mutating func takeRun(_ count: UInt64) throws(ImageError) -> UInt64 {
-        var plan = try planRun(count)
-        if plan.lastBlock >= UInt64(blocks.count) {
-            try growTable(toCover: plan.run.upperBound - 1)
+        var plan: RunPlan
+        if let gap = try gap(of: count) {
+            plan = try planRun(count, from: gap)
+        } else {
             plan = try planRun(count)
+            if plan.lastBlock >= UInt64(blocks.count) {
+                try growTable(toCover: plan.run.upperBound - 1)
+                plan = try planRun(count)
+            }
         }
         try prepare(plan)
         try store.sync()
         for (place, index) in plan.newBlocks { try link(place, as: index) }
         return place(of: plan.run.lowerBound)
+    }
+
+    /// The first of `count` free clusters before the end of use, all counted by blocks that are there.
+    private mutating func gap(of count: UInt64) throws(ImageError) -> UInt64? {
+        let end = try endOfUse()
+        var first = try firstFree(from: cursor)
+        while first + count <= end {
+            guard hasBlock(first) else {
+                first = try firstFree(from: (first >> coding.entryBits + 1) << coding.entryBits)
+                continue
+            }
+            var next = first + 1
+            while next < first + count, hasBlock(next), try self.count(of: next) == 0 { next += 1 }
+            if next == first + count { return first }
+            first = try firstFree(from: next)
+        }
+        return nil
     }
 
     /// A run of clusters behind all that are in use, with the blocks that are missing to count it right before it.
