@@ -75,7 +75,7 @@ import Testing
             let change = ends.firstIndex { number < $0 } ?? 0
             guard number < 200 || number % stride == 0 else { continue }
             let between = (states[change], states[change + 1])
-            let asksQEMU = number % 7 == 0
+            let asksQEMU = number % 11 == 0
             try replay.check(moment.now, between, "after \(number), in \(changes[change])", asksQEMU: asksQEMU)
             // What a medium does that writes in its own order between two syncs.
             if moment.pending.count > 1 {
@@ -138,6 +138,8 @@ struct Replay {
             let bytes = try read(try device(image))
             let place = firstForeignSector(bytes, between)
             #expect(place == nil, "\(sample.name) \(moment): byte \(place ?? 0) is neither old nor new")
+            let findings = try check(source, resolver, mayLeak: mayLeak)
+            #expect(findings.isEmpty, "\(sample.name) \(moment): \(findings.prefix(3))")
             if sample.hasSnapshot {
                 let context = OpenContext(references: resolver, snapshot: "before")
                 let before = try read(try device(try QCOW2Format().open(source, context)))
@@ -153,6 +155,18 @@ struct Replay {
         #expect(
             result.status == 0 || (result.status == 3 && mayLeak),
             "\(sample.name) \(moment): \(result.text.suffix(300)) \(result.errors.suffix(500))")
+    }
+
+    /// What the image's structures say that they must not.
+    private func check(
+        _ source: ImageSource, _ resolver: UpdateResolver, mayLeak: Bool
+    ) throws(ImageError) -> [String] {
+        var findings: [String] = []
+        let summary = try QCOW2Format().check(source, OpenContext(references: resolver)) { finding in
+            if finding.kind == .corruption || (finding.kind == .leak && !mayLeak) { findings.append(finding.message) }
+        }
+        if summary.checkErrors > 0 { findings.append("\(summary.checkErrors) structures could not be examined") }
+        return findings
     }
 
     /// The first sector that is neither that of the old disk nor of the new; a length that is neither, too.

@@ -3,28 +3,16 @@ internal import ReimageCore
 extension ImageUpdate {
     /// Notes every place that no data may be put on.
     mutating func reserve() throws(ImageError) {
-        space.areas = layout.reserved
         let header = layout.header
-        var last: HostOffset?
-        var areas = space.areas
-        var fault: ImageError?
-        var table = SnapshotTable(store, header: header)
         let clusterSize = geometry.clusterSize
-        try table.forEach { snapshot in
-            last = snapshot.place
-            do throws(ImageError) {
-                try areas.add(
-                    "the L1 table of snapshot '\(snapshot.name)'", start: snapshot.l1Offset,
-                    count: UInt64(snapshot.l1Size) * 8, clusterSize: clusterSize, place: snapshot.place)
-            } catch { fault = fault ?? error }
+        var areas = layout.reserved
+        var snapshots = SnapshotTable(store, header: header)
+        let count = try snapshots.forEachUnchecked { (snapshot) throws(ImageError) in
+            try areas.add(
+                "the L1 table of snapshot '\(snapshot.name)'", start: snapshot.l1Offset,
+                count: UInt64(snapshot.l1Size) * 8, clusterSize: clusterSize, place: snapshot.place)
         }
-        if let fault { throw fault }
-        if let last {
-            areas.insert(
-                "the snapshot table", start: header.snapshotsOffset,
-                count: try SnapshotTable.end(ofEntryAt: last, in: store) - header.snapshotsOffset,
-                clusterSize: clusterSize)
-        }
+        areas.insert("the snapshot table", start: header.snapshotsOffset, count: count, clusterSize: clusterSize)
         space.areas = areas
         for index in 0..<UInt64(l1.count) {
             let entry = try l1Pages.word(at: l1.start.value + index * 8)
@@ -148,18 +136,6 @@ extension ImageUpdate {
             guard !hasDataFile, state.isCopied || layout.header.snapshotCount > 0 else { break }
             try space.release(HostRange(start: HostOffset(offset), count: clusterSize))
         case .compressed(let range): try space.release(range)
-        }
-    }
-}
-
-extension SnapshotTable {
-    /// Where the entry at `place`, which was read before, ends.
-    fileprivate static func end(ofEntryAt place: HostOffset, in store: any ByteStore) throws(ImageError) -> UInt64 {
-        let fixed = try store.bytes(at: place, count: 40)
-        return try fixed.withBytes { (entry) throws(ImageError) in
-            let id = UInt64(try entry.big(UInt16.self, at: 12))
-            let name = UInt64(try entry.big(UInt16.self, at: 14))
-            return place.value + 40 + UInt64(try entry.big(UInt32.self, at: 36)) + id + name
         }
     }
 }
