@@ -3,7 +3,6 @@
 #include <isa-l/igzip_lib.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <string.h>
 
 struct reimage_igzip {
     struct isal_zstream stream;
@@ -47,8 +46,6 @@ size_t reimage_igzip_encode(struct reimage_igzip *encoder, const void *input, si
         return 0;
     struct isal_zstream *stream = &encoder->stream;
     isal_deflate_stateless_init(stream);
-    /* What an earlier call left in the hash tables could lead to other matches: each call starts from the same. */
-    memset(encoder->scratch, 0, encoder->scratch_size);
     stream->level = encoder->level;
     stream->level_buf = encoder->scratch;
     stream->level_buf_size = encoder->scratch_size;

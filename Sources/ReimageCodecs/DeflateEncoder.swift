@@ -15,12 +15,11 @@ public final class DeflateEncoder {
     // owner but this object. Buffers are lent to the libraries for the length of one call.
     private let context: OpaquePointer
     private let isFast: Bool
+    private var room = EncoderOutput()
 
     /// - Throws: `.invalidArgument` for a level that is none, `.exhausted` where there is no memory.
     public init(level: Int) throws(ImageError) {
-        guard Self.levels.contains(level) else {
-            throw ImageError(.invalidArgument, "deflate has the levels 1 to 12, not \(level)")
-        }
+        try ImageError.checkLevel(level, in: Self.levels, of: "deflate")
         isFast = Self.fastLevels.contains(level)
         let made = isFast ? unsafe reimage_igzip_make(Int32(level)) : unsafe libdeflate_alloc_compressor(Int32(level))
         guard let made = unsafe made else { throw .noMemory(for: "deflate encoder") }
@@ -29,20 +28,33 @@ public final class DeflateEncoder {
 
     deinit { if isFast { unsafe reimage_igzip_free(context) } else { unsafe libdeflate_free_compressor(context) } }
 
-    /// Appends the stream of `source` to `output`.
-    /// - Returns: whether it fits the free capacity; where not, nothing is appended.
-    public func encode(_ source: RawSpan, into output: inout OutputRawSpan) -> Bool {
-        let room = output.freeCapacity
+    /// Appends the stored form of `source` to `output` and gives `true`; `false`, and nothing is appended, where it is
+    /// longer than the free capacity.
+    public func encode(_ source: RawSpan, into output: inout OutputRawSpan) throws(ImageError) -> Bool {
+        // The worst is stored blocks: five bytes for each of up to 65535, and what an encoder may begin before it sees.
+        let bound = source.byteCount + (source.byteCount / 65535 + 1) * 5 + 512
         return unsafe source.withUnsafeBytes { input in
-            unsafe output.withUnsafeMutableBytes { target, filled in
-                guard let start = unsafe target.baseAddress?.advanced(by: filled) else { return false }
+            unsafe room.append(atMost: bound, to: &output) { target in
                 let count =
                     isFast
-                    ? unsafe reimage_igzip_encode(context, input.baseAddress, input.count, start, room)
-                    : unsafe libdeflate_deflate_compress(context, input.baseAddress, input.count, start, room)
-                filled += count
-                return count > 0
+                    ? unsafe reimage_igzip_encode(
+                        context, input.baseAddress, input.count, target.baseAddress, target.count)
+                    : unsafe libdeflate_deflate_compress(
+                        context, input.baseAddress, input.count, target.baseAddress, target.count)
+                precondition(count > 0, "a deflate stream must fit its bound")
+                return count
             }
+        }
+    }
+}
+
+extension ImageError {
+    /// Refuses a level that `codec` does not have.
+    static func checkLevel(_ level: Int, in levels: ClosedRange<Int>, of codec: String) throws(ImageError) {
+        guard levels.contains(level) else {
+            throw ImageError(
+                .invalidArgument, "\(codec) has no level \(level)",
+                advice: "The levels are \(levels.lowerBound) to \(levels.upperBound).")
         }
     }
 }

@@ -29,8 +29,8 @@ final class ClusterEncoder: ChunkEncoder {
     /// The output has room for one byte less than a cluster: what does not shrink is stored as it is.
     func encode(_ chunk: RawSpan, into output: inout OutputRawSpan) throws(ImageError) -> Encoding {
         switch method {
-        case .deflate(let encoder): encoder.encode(chunk, into: &output) ? .coded(.deflate) : .plain
-        case .zstd(let encoder): encoder.encode(chunk, into: &output) ? .coded(.zstd) : .plain
+        case .deflate(let encoder): try encoder.encode(chunk, into: &output) ? .coded(.deflate) : .plain
+        case .zstd(let encoder): try encoder.encode(chunk, into: &output) ? .coded(.zstd) : .plain
         }
     }
 }
