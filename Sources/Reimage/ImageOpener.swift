@@ -104,7 +104,8 @@ public struct ImageOpener: Sendable {
         if case .store(let store) = source.bytes, let identity = store.identity { chain = [identity] }
         return OpenContext(
             references: FileReferenceResolver(opener: self, chain: chain, imageWasProbed: false), snapshot: snapshot,
-            opensReferences: opensReferences, decoderMemoryLimit: decoderMemoryLimit, note: note)
+            opensReferences: opensReferences, decoderMemoryLimit: decoderMemoryLimit, cancellation: cancellation,
+            note: note)
     }
 
     /// The format called `name`, else the one that the bytes show, else raw, which is only a guess.

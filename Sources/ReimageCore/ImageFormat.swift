@@ -122,17 +122,21 @@ public struct OpenContext: Sendable {
     public var opensReferences: Bool
     /// The most memory that one decoder may take, in bytes.
     public var decoderMemoryLimit: UInt64
+    /// Ends work that goes over a whole image; what is changed in place is then as after an interruption.
+    public var cancellation: Cancellation
     /// Takes what the user should know.
     public var note: @Sendable (Note) -> Void
 
     public init(
         references: (any ReferenceResolver)? = nil, snapshot: String? = nil, opensReferences: Bool = true,
-        decoderMemoryLimit: UInt64 = 128 << 20, note: @escaping @Sendable (Note) -> Void = { _ in }
+        decoderMemoryLimit: UInt64 = 128 << 20, cancellation: Cancellation = Cancellation(),
+        note: @escaping @Sendable (Note) -> Void = { _ in }
     ) {
         self.references = references
         self.snapshot = snapshot
         self.opensReferences = opensReferences
         self.decoderMemoryLimit = decoderMemoryLimit
+        self.cancellation = cancellation
         self.note = note
     }
 }

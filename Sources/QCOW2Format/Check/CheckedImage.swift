@@ -19,9 +19,9 @@ struct CheckedImage {
 
     /// - Throws: `.damaged` or `.unsupported` where the header, the place of the active L1 table or the snapshot table
     ///   cannot be.
-    init(_ store: any ByteStore) throws(ImageError) {
+    init(_ store: any ByteStore, _ cancellation: Cancellation = Cancellation()) throws(ImageError) {
         let length = store.byteCount
-        let padded = PaddedStore(store)
+        let padded = PaddedStore(store, cancellation)
         let head = try store.bytes(at: .zero, count: Int(min(length, UInt64(Header.knownLength))))
         header = try head.withBytes { (bytes) throws(ImageError) in try Header(decoding: bytes) }
         let cluster = try store.bytes(at: .zero, count: Int(min(length, header.clusterSize)))

@@ -8,7 +8,7 @@ struct CopiedRepair {
     /// - Parameter clearing: whether flags are cleared too; not where only space is given back, as that can but make
     ///   more clusters single.
     func run(clearing: Bool) throws(ImageError) {
-        let image = try CheckedImage(target.store)
+        let image = try target.image()
         let stored = StoredRefcounts(image.store, image.header)
         let scanner = TableScanner(store: image.store, geometry: image.geometry)
         let state = MappingState(l1: image.l1, snapshotName: nil)

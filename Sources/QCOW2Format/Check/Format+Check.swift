@@ -13,7 +13,8 @@ extension QCOW2Format {
         try withoutActuallyEscaping(report) { (report) throws(ImageError) in
             do throws(ImageError) {
                 let log = FindingLog(report)
-                var checker = try Checker(try source.randomAccess(for: name), log: log)
+                var checker = try Checker(
+                    try source.randomAccess(for: name), log: log, cancellation: context.cancellation)
                 try checker.run()
                 return log.summary
             } catch {
@@ -35,7 +36,8 @@ extension QCOW2Format {
     ) throws(ImageError) -> CheckSummary {
         try withoutActuallyEscaping(report) { (report) throws(ImageError) in
             do throws(ImageError) {
-                return try Repairer(target.store, log: FindingLog(report)).run(level)
+                return try Repairer(target.store, log: FindingLog(report), cancellation: context.cancellation)
+                    .run(level)
             } catch {
                 throw error.inFile(target.store.name)
             }

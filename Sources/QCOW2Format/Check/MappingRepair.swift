@@ -9,7 +9,7 @@ struct MappingRepair {
     /// Makes every entry sound, in place; tables in clusters that others use too are left for later.
     /// - Returns: whether anything was changed.
     func fixEntries(parted: Bool) throws(ImageError) {
-        let image = try CheckedImage(target.store)
+        let image = try target.image()
         let scanner = TableScanner(store: image.store, geometry: image.geometry)
         for state in image.states {
             try scanner.forEachPiece(of: state.l1) { (entries) throws(ImageError) in
@@ -109,7 +109,7 @@ extension MappingRepair {
     }
 
     private func moveL1Tables() throws(ImageError) {
-        let image = try CheckedImage(target.store)
+        let image = try target.image()
         try moveL1Table(image.l1, pointerAt: UInt64(Header.Field.l1TableOffset), "the L1 table", image)
         for (index, snapshot) in image.snapshots.enumerated() {
             guard let table = image.l1(of: snapshot, UInt32(index)) else { continue }
@@ -131,7 +131,7 @@ extension MappingRepair {
     }
 
     private func moveL2Tables() throws(ImageError) {
-        let image = try CheckedImage(target.store)
+        let image = try target.image()
         let scanner = TableScanner(store: image.store, geometry: image.geometry)
         var moved: [UInt64: UInt64] = [:]
         for state in image.states {
@@ -159,7 +159,7 @@ extension MappingRepair {
 
     /// Moves data off clusters that metadata has too, and shares of a cluster that its refcount has no number for.
     private func moveData() throws(ImageError) {
-        let image = try CheckedImage(target.store)
+        let image = try target.image()
         // LUKS makes each sector's key from its place: a copy elsewhere would not decrypt.
         guard image.header.cryptMethod != .luks else { return }
         let scanner = TableScanner(store: image.store, geometry: image.geometry)

@@ -4,11 +4,14 @@ internal import ReimageCore
 /// the end of the file cuts, and say so itself where that loses something.
 struct PaddedStore: ByteStore {
     let store: any ByteStore
+    /// Ends the work at the next read.
+    private let cancellation: Cancellation
     /// The file's own length.
     let byteCount: UInt64
 
-    init(_ store: any ByteStore) {
+    init(_ store: any ByteStore, _ cancellation: Cancellation = Cancellation()) {
         self.store = store
+        self.cancellation = cancellation
         byteCount = store.byteCount
     }
 
@@ -18,6 +21,7 @@ struct PaddedStore: ByteStore {
     var traits: StoreTraits { store.traits }
 
     func read(into buffer: inout MutableRawSpan, at offset: HostOffset) throws(ImageError) {
+        try cancellation.check()
         let there = Int(min(byteCount - min(byteCount, offset.value), UInt64(buffer.byteCount)))
         buffer.zero(there..<buffer.byteCount)
         guard there > 0 else { return }

@@ -11,7 +11,7 @@ struct RefcountRepair {
 
     /// Puts the stored counts right, in place.
     func update() throws(ImageError) {
-        let image = try CheckedImage(target.store)
+        let image = try target.image()
         let stored = StoredRefcounts(image.store, image.header)
         let editor = RefcountEditor(target, stored.coding) { (index) throws(ImageError) in
             stored.block(of: try stored.tableEntry(index))
@@ -40,7 +40,7 @@ struct RefcountRepair {
         try counter.forEach { (cluster, references) throws(ImageError) in
             let old = try stored.count(cluster)
             let new = min(references.count, stored.coding.most)
-            try body(cluster, old, onlyRaises ? max(old, new) : new)
+            try body(cluster, old, onlyRaises || references.isSaturated ? max(old, new) : new)
         }
         try stored.forEachCounted(
             in: counter.start..<counter.end, butPages: { counter.hasPage(of: $0) }
@@ -51,7 +51,7 @@ struct RefcountRepair {
 
     /// Counts everything anew into blocks and a table behind the end of the file; the old ones are given up.
     func rebuild() throws(ImageError) {
-        let image = try CheckedImage(target.store)
+        let image = try target.image()
         let stored = StoredRefcounts(image.store, image.header)
         let plan = try RefcountPlan(
             coding: stored.coding, firstCluster: image.clusterCount, needed: try neededBlocks(image, stored))

@@ -27,6 +27,8 @@ final class ReferenceCounter {
         static let none = References(word: 0)
 
         var count: UInt64 { UInt64(word & ReferenceCounter.mostCount) }
+        /// Whether there may be more references than were counted.
+        var isSaturated: Bool { word & ReferenceCounter.mostCount == ReferenceCounter.mostCount }
         var uses: Uses { Uses(rawValue: word & ~ReferenceCounter.mostCount) }
 
         /// Whether the uses exclude each other, whatever refcount the cluster has.

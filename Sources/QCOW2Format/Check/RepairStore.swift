@@ -6,13 +6,18 @@ internal import ReimageCore
 final class RepairStore {
     let store: any UpdatableStore
     private let clusterSize: UInt64
+    private let cancellation: Cancellation
     /// Whether anything was written.
     private(set) var hasChanged = false
 
-    init(_ store: any UpdatableStore, clusterSize: UInt64) {
+    init(_ store: any UpdatableStore, clusterSize: UInt64, cancellation: Cancellation = Cancellation()) {
         self.store = store
+        self.cancellation = cancellation
         self.clusterSize = clusterSize
     }
+
+    /// The image as it is now.
+    func image() throws(ImageError) -> CheckedImage { try CheckedImage(store, cancellation) }
 
     /// Writes a number of the file's byte order.
     func put(_ value: UInt64, at place: UInt64) throws(ImageError) { try put([value], at: place) }

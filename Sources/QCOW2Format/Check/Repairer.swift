@@ -13,8 +13,12 @@ struct Repairer {
     /// The pages of counts to hold at a time.
     var mostPages = ReferenceCounter.mostPages
 
-    init(_ store: any UpdatableStore, log: FindingLog) {
+    private let cancellation: Cancellation
+
+    /// - Parameter cancellation: ends the work at the next read, at which the file is as after an interruption.
+    init(_ store: any UpdatableStore, log: FindingLog, cancellation: Cancellation = Cancellation()) {
         self.store = store
+        self.cancellation = cancellation
         self.log = log
     }
 
@@ -30,7 +34,7 @@ struct Repairer {
             for remark in remarks { log.found(.remark, remark.message, at: remark.place?.value) }
             return quiet.summary
         }
-        let target = RepairStore(store, clusterSize: before.image.clusterSize)
+        let target = RepairStore(store, clusterSize: before.image.clusterSize, cancellation: cancellation)
         switch level {
         case .leaks: try giveBack(before, target)
         case .all: try repairAll(before, target)
@@ -39,7 +43,7 @@ struct Repairer {
     }
 
     private func survey(_ log: FindingLog, remarksFlags: Bool = true) throws(ImageError) -> Checker {
-        var checker = try Checker(store, log: log)
+        var checker = try Checker(store, log: log, cancellation: cancellation)
         checker.mostPages = mostPages
         try checker.run(remarksFlags: remarksFlags)
         return checker
@@ -129,7 +133,7 @@ struct Repairer {
             try TableRepair(target: target, log: log)
                 .change(Header.Field.incompatibleFeatures, clearing: IncompatibleFeatures.dirty.rawValue)
         }
-        try Checker(store, log: log).remark()
+        try Checker(store, log: log, cancellation: cancellation).remark()
         return summary
     }
 }

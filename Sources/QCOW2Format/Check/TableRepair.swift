@@ -7,7 +7,7 @@ struct TableRepair {
 
     /// Sets or clears bits of a feature field; version 2 has none.
     func change(_ field: Int, clearing: UInt64 = 0, setting: UInt64 = 0) throws(ImageError) {
-        let image = try CheckedImage(target.store)
+        let image = try target.image()
         guard image.header.version >= 3 else { return }
         let old = try image.store.bytes(at: HostOffset(UInt64(field)), count: 8).withBytes {
             (bytes) throws(ImageError) in try bytes.big(UInt64.self, at: 0)
@@ -22,7 +22,7 @@ struct TableRepair {
     /// are free once the refcounts are counted.
     func dropBitmaps(because reason: String) throws(ImageError) {
         try change(Header.Field.autoclearFeatures, clearing: AutoclearFeatures.bitmaps.rawValue)
-        let image = try CheckedImage(target.store)
+        let image = try target.image()
         guard let listed = image.extensions.bitmaps else { return }
         // The extensions behind it move up; zeros behind them are the end of the list.
         let header = image.header
@@ -41,7 +41,7 @@ struct TableRepair {
     /// Writes the snapshot table anew with what version 3 wants of every entry: the disk's size is today's, as readers
     /// have taken it to be, too.
     func completeSnapshots() throws(ImageError) {
-        let image = try CheckedImage(target.store)
+        let image = try target.image()
         var table: [UInt8] = []
         for snapshot in image.snapshots {
             let old = try image.store.bytes(at: snapshot.place, count: 40)
