@@ -25,6 +25,7 @@ readonly build_needs=(
 readonly test_needs=(
     "command:qemu-img qemu-utils qemu"
     "command:qemu-io qemu-utils qemu"
+    "command:qemu-system-x86_64 qemu-system-x86 qemu"
     "command:7z p7zip-full p7zip"
     "command:mke2fs e2fsprogs e2fsprogs"
     "command:sfdisk fdisk -"
