@@ -20,7 +20,7 @@ import Testing
                 UpdateTarget(store: store), OpenContext(references: resolver))
             let cursor = try disk.makeCursor()
             var model = made.disk
-            for number in 0..<60 {
+            for number in 0..<50 {
                 let change = GuestChange.random(
                     count: sample.byteCount, cluster: sample.clusterSize, largest: sample.largest, &random)
                 try change.apply(to: disk)

@@ -85,12 +85,12 @@ extension Journal.Change {
     }
 }
 
-/// Whether two disks are equal, or the `count` bytes at `start` of them, as far as both reach: a loop over elements is
-/// slow in debug builds.
+/// Whether two disks are equal, or the `count` bytes at `start` of them, where an end counts as bytes: a loop over
+/// elements is slow in debug builds.
 func isSame(_ left: [UInt8], _ right: [UInt8], _ start: Int = 0, _ count: Int? = nil) -> Bool {
-    guard count != nil || left.count == right.count else { return false }
-    let end = count.map { start + $0 } ?? left.count
-    let range = start..<min(end, left.count, right.count)
+    let wanted = count ?? max(left.count, right.count)
+    let range = min(start, left.count)..<min(start + wanted, left.count)
+    guard range == min(start, right.count)..<min(start + wanted, right.count) else { return false }
     // SAFETY: the range was bounded by both arrays.
     return unsafe left.withUnsafeBytes { left in
         unsafe right.withUnsafeBytes { right in

@@ -2,9 +2,9 @@ internal import ReimageCore
 
 /// An image that is changed in place: its tables, and the order in which they reach the medium.
 ///
-/// A change is made in batches. Of each, data and refcounts are written first; then, once they are on the medium, the
-/// L2 entries that refer to them; then the L1 entries that refer to new L2 tables; and last, what nothing refers to any
-/// more is counted down. A crash between any two writes leaves clusters that are counted and not used, nothing worse.
+/// A change is made in batches. Of each, data, refcounts and new L2 tables are written first; then, once they are on the
+/// medium, the L1 and L2 entries that refer to them; and last, once those are there, what nothing refers to any more is
+/// counted down. A crash between any two writes leaves clusters that are counted and not used, nothing worse.
 struct ImageUpdate: Sendable {
     /// What to do where the image cannot be changed as it is.
     static func repairAdvice(_ store: any ByteStore) -> String {
@@ -162,10 +162,9 @@ struct ImageUpdate: Sendable {
         if l2Pages.isChanged || l1Pages.isChanged {
             view = nil
             try sync()
+            // A new L2 table is on the medium as it was before the batch, so its entries and the L1 entry that
+            // points to it may be first or second.
             try l2Pages.write()
-        }
-        if l1Pages.isChanged {
-            try store.sync()
             try l1Pages.write()
         }
         if space.hasReleased || !punches.isEmpty {
