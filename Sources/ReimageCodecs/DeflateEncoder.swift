@@ -10,6 +10,8 @@ public final class DeflateEncoder {
     /// 1 to 3 are ISA-L's, made for speed; 4 to 12 are libdeflate's, up to a near-optimal search.
     public static let levels = 1...12
     private static let fastLevels = 1...3
+    /// What ISA-L may begin before it sees that a block is better stored.
+    private static let spare = 512
 
     // SAFETY (whole file): the context is made in init and freed in deinit by the library that `isFast` names, and has no
     // owner but this object. Buffers are lent to the libraries for the length of one call.
@@ -31,8 +33,8 @@ public final class DeflateEncoder {
     /// Appends the stored form of `source` to `output` and gives `true`; `false`, and nothing is appended, where it is
     /// longer than the free capacity.
     public func encode(_ source: RawSpan, into output: inout OutputRawSpan) throws(ImageError) -> Bool {
-        // The worst is stored blocks: five bytes for each of up to 65535, and what an encoder may begin before it sees.
-        let bound = source.byteCount + (source.byteCount / 65535 + 1) * 5 + 512
+        // libdeflate's bound for any level; its blocks are shorter than the 65535 bytes that ISA-L stores at a time.
+        let bound = libdeflate_deflate_compress_bound(nil, source.byteCount) + Self.spare
         return unsafe source.withUnsafeBytes { input in
             unsafe room.append(atMost: bound, to: &output) { target in
                 let count =
