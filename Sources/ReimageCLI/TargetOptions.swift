@@ -10,7 +10,7 @@ struct TargetOptions: ParsableArguments {
     var options: [String] = []
 
     @Option(
-        name: [.customShort("b"), .long],
+        name: [.customShort("b"), .customShort("B"), .long],
         help: ArgumentHelp(
             "The image below the target, relative to the target's directory: only what differs from it is stored.",
             valueName: "FILE"))

@@ -4,7 +4,8 @@ public import ReimageCore
 
 /// Encodes whole buffers as raw deflate streams: no zlib or gzip header, the final block set, any window up to 32 KiB.
 ///
-/// The result depends on the level and the input alone. An encoder holds its scratch memory; make one a thread.
+/// The stream is a function of level and source alone, on one kind of processor: ISA-L searches as its vector
+/// instructions allow. An encoder holds its scratch memory; make one a thread.
 @safe
 public final class DeflateEncoder {
     /// 1 to 3 are ISA-L's, made for speed; 4 to 12 are libdeflate's, up to a near-optimal search.

@@ -182,7 +182,8 @@ import Testing
         for cluster in 0..<limit {
             let index = Int(cluster >> coding.entryBits)
             guard index * 8 < entries.count else { break }
-            let place = try entries.withBytes { (words) throws(ImageError) in try words.big(UInt64.self, at: index * 8) }
+            let place = try entries.withBytes { (words) throws(ImageError) in try words.big(UInt64.self, at: index * 8)
+            }
             guard place != 0 else { continue }
             let block = try #require(tables[HostOffset(place)])
             let count = try block.withBytes { (bytes) throws(ImageError) in

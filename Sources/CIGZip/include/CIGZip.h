@@ -13,8 +13,9 @@ struct reimage_igzip *reimage_igzip_make(int level);
 
 void reimage_igzip_free(struct reimage_igzip *encoder);
 
-/* Encodes a buffer as one raw deflate stream with its final block; at most UINT32_MAX bytes each way. The result
- * depends on the level and the input alone. Returns its length, or 0 where it does not fit. */
+/* Encodes a buffer as one raw deflate stream with its final block; at most UINT32_MAX bytes each way. Earlier calls and
+ * other threads make no difference to the result; another kind of processor may, since ISA-L searches as its vector
+ * instructions allow. Returns its length, or 0 where it does not fit. */
 size_t reimage_igzip_encode(struct reimage_igzip *encoder, const void *input, size_t count, void *output, size_t room);
 
 #endif
