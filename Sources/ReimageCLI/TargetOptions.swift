@@ -23,6 +23,12 @@ struct TargetOptions: ParsableArguments {
     /// Whether the options are only to be listed.
     var asksForHelp: Bool { options.contains("help") }
 
+    /// Whether an image below the target is named.
+    func namesBacking() throws -> Bool {
+        if let backing { return !backing.isEmpty }
+        return try WriterOptionText.parse(options)["backing_file"]?.isEmpty == false
+    }
+
     /// The options by name, without those that ``reference(in:)`` takes.
     func writerOptions() throws -> [String: String] {
         try WriterOptionText.parse(options).filter { $0.key != "backing_file" && $0.key != "backing_fmt" }

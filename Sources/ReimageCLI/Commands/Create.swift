@@ -42,7 +42,11 @@ struct Create: ParsableCommand {
     @OptionGroup var opening: OpeningOptions
 
     func validate() throws {
-        guard layout.asksForHelp || file != nil else { throw ValidationError("create takes a file and a size.") }
+        guard !layout.asksForHelp else { return }
+        guard file != nil else { throw ValidationError("create takes a file and a size.") }
+        guard try size != nil || layout.namesBacking() else {
+            throw ValidationError("create takes a size, or -b with an image to be as large as.")
+        }
     }
 
     func run() throws {
@@ -57,9 +61,6 @@ struct Create: ParsableCommand {
         conversion.backing = try layout.reference(in: format)
         conversion.references = opener.references
         conversion.note = opener.note
-        guard size != nil || conversion.backing != nil else {
-            throw ValidationError("create takes a size, or -b with an image to be as large as.")
-        }
         let byteCount = try conversion.create(byteCount: size?.count)
         if !quiet { Console.result("\(file): \(format), a disk of \(humanSize(byteCount)) (\(byteCount) bytes).") }
     }
