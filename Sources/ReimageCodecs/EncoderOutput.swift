@@ -11,17 +11,19 @@ struct EncoderOutput {
     ///
     /// - Parameters:
     ///   - bound: the most bytes that `body` can write.
-    ///   - body: fills the start of a buffer of `bound` bytes and gives the number of bytes it wrote.
+    ///   - body: fills the start of a buffer of `bound` bytes and gives the number of bytes it wrote; 0 where even that
+    ///     was too little.
     mutating func append<Failure: Error>(
         atMost bound: Int, to output: inout OutputRawSpan,
         _ body: (UnsafeMutableRawBufferPointer) throws(Failure) -> Int
     ) throws(Failure) -> Bool {
         if output.freeCapacity >= bound {
             // SAFETY: the slice is free capacity, lent exclusively; only what `body` has written is counted.
-            try unsafe output.withUnsafeMutableBytes { (target, filled) throws(Failure) in
-                filled += try unsafe body(.init(rebasing: target[filled..<filled + bound]))
+            return try unsafe output.withUnsafeMutableBytes { (target, filled) throws(Failure) in
+                let count = try unsafe body(.init(rebasing: target[filled..<filled + bound]))
+                filled += count
+                return count > 0
             }
-            return true
         }
         if scratch.count < bound { scratch = [UInt8](repeating: 0, count: bound) }
         let count = try scratch.withMutableBytes { (bytes) throws(Failure) in
@@ -30,7 +32,7 @@ struct EncoderOutput {
                 try unsafe body(.init(rebasing: target[..<bound]))
             }
         }
-        guard count <= output.freeCapacity else { return false }
+        guard count > 0, count <= output.freeCapacity else { return false }
         scratch.withBytes { output.append(contentsOf: $0.extracting(0..<count)) }
         return true
     }

@@ -94,7 +94,8 @@ import Testing
 /// Options that are none, have no such value, or contradict each other.
 @Suite struct WriterOptionTests {
     private static let wrong: [([String: String], String)] = [
-        (["size": "1"], "'size'"), (["compat": "2"], "compat"), (["cluster_size": "3000"], "cluster_size"),
+        (["size": "1"], "'size'"), (["backing_file": "x"], "backing_file"), (["compat": "2"], "compat"),
+        (["cluster_size": "3000"], "cluster_size"),
         (["cluster_size": "256"], "cluster_size"), (["cluster_size": "4M"], "cluster_size"),
         (["cluster_size": "64KB"], "cluster_size"), (["compression_type": "lzo"], "compression_type"),
         (["refcount_bits": "3"], "refcount_bits"), (["refcount_bits": "128"], "refcount_bits"),

@@ -178,6 +178,8 @@ extension ClusterAllocator {
     }
 
     private mutating func setCount(_ count: UInt64, of cluster: UInt64) throws(ImageError) {
+        // Counted are only clusters just handed out, whose block was made first, and the packed one, whose block stays
+        // open: no number of a file or user leads elsewhere, and a wrong count must not be written.
         guard let slot = slot(of: cluster) else { preconditionFailure("a cluster is counted in a block that is open") }
         let coding = coding
         try open[slot].bytes.withMutableBytes { (bytes) throws(ImageError) in

@@ -48,6 +48,9 @@ struct WriterSettings: Sendable {
             throw .option(
                 "qcow2 images have no option called '\(unknown)'", "Known options: \(known.joined(separator: ", ")).")
         }
+        if let name = ["backing_file", "backing_fmt"].first(where: { plan.options[$0] != nil }) {
+            throw .option("\(name) is not taken as an option of the writer: the plan names what lies below", nil)
+        }
         let values = OptionValues(plan.options)
         if let compat = values["compat"] {
             guard let version = ["0.10": 2, "v2": 2, "1.1": 3, "v3": 3][compat] else {

@@ -212,8 +212,8 @@ extension QCOW2Writer {
                 if isData { bitmap |= mask }
             }
         }
-        mapping.set(
-            entry, bitmap: bitmap & (subclusters(ofUsed: chunk.range.count) * 0x1_0000_0001), cluster: cluster)
+        let used = subclusters(ofUsed: chunk.range.count) | MappingBuilder.subclusters(32..<64)
+        mapping.set(entry, bitmap: bitmap & used, cluster: cluster)
     }
 
     /// The subclusters that hold the first `count` bytes of a cluster: those behind the disk's end are never stored, as

@@ -11,7 +11,7 @@ struct Measure: ParsableCommand {
         discussion: """
             The source is read, since zeros within its data take no space: the required size is exact. With \
             --extents-only it is the most that can be needed, and known at once. What -c saves is not known \
-            beforehand: the size is then the most that can be needed.
+            beforehand, nor what is like the image below (-b): the size is then the most that can be needed.
 
             EXAMPLES
               reimage measure -O qcow2 disk.raw
@@ -71,23 +71,24 @@ struct Measure: ParsableCommand {
             content = .random(EmptyDisk(byteCount: size?.count ?? 0))
         }
         let measure = try work.run { job in
-            try Measurement(content, readsData: !extentsOnly, options: job) { (plan) throws(ImageError) in
+            try Measurement(content, readsData: !extentsOnly, isOverBacking: backing != nil, options: job) {
+                (plan) throws(ImageError) in
                 var plan = plan
                 plan.options = options
                 plan.backing = backing
                 return try format.makeWriter(plan)
             }
         }
-        print(measure)
+        print(measure, isBound: compression.compress || extentsOnly || backing != nil)
     }
 
-    private func print(_ measure: Measurement) {
+    private func print(_ measure: Measurement, isBound: Bool) {
         if report.isJSON {
             var fields = JSONFields()
             fields.add("required", measure.requiredByteCount)
             fields.add("fully-allocated", measure.fullyAllocatedByteCount)
             fields.add("stored", measure.storedByteCount)
-            fields.add("is-bound", compression.compress || extentsOnly || layout.backing != nil)
+            fields.add("is-bound", isBound)
             if let text = try? jsonText(fields) { Console.result(text) }
         } else {
             Console.result("required size: \(measure.requiredByteCount)")
