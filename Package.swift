@@ -57,10 +57,14 @@ let package = Package(
             ]),
         library("RawFormat", ["ReimageCore", "ReimageCodecs"]),
         library("QCOW2Format", ["ReimageCore", "ReimageCodecs"]),
+        library("VHDFormat", ["ReimageCore", "ReimageCodecs"]),
         library("ReimagePipeline", ["ReimageCore", "ReimageSystem", "ReimageCodecs"]),
         library(
             "Reimage",
-            ["ReimageCore", "ReimageSystem", "ReimageCodecs", "RawFormat", "QCOW2Format", "ReimagePipeline"]),
+            [
+                "ReimageCore", "ReimageSystem", "ReimageCodecs", "RawFormat", "QCOW2Format", "VHDFormat",
+                "ReimagePipeline",
+            ]),
         library("ReimageTesting", ["ReimageCore"]),
         .executableTarget(
             name: "ReimageCLI",
@@ -77,6 +81,7 @@ let package = Package(
         tests("ReimageCodecsTests", ["ReimageCodecs"]),
         tests("RawFormatTests", ["RawFormat"]),
         tests("QCOW2FormatTests", ["QCOW2Format", "RawFormat", "ReimageSystem"]),
+        tests("VHDFormatTests", ["VHDFormat", "RawFormat", "ReimageSystem"]),
         tests("ReimagePipelineTests", ["Reimage", "ReimagePipeline", "ReimageSystem", "ReimageCodecs", "RawFormat"]),
         tests("ReimageCLITests", ["ReimageCLI", "ReimageSystem"]),
         tests("InteropTests", ["ReimageCLI", "ReimageSystem"]),

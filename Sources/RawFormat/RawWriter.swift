@@ -99,7 +99,7 @@ public final class RawWriter: ImageWriter {
     }
 
     /// Gives the file its length to the byte; the pipe has it already.
-    public func finish(byteCount: UInt64, into placement: inout Placement) throws(ImageError) {
-        if !isAppendOnly { placement.append(.setByteCount(byteCount)) }
+    public func finish(_ disk: WrittenDisk, into placement: inout Placement) throws(ImageError) {
+        if !isAppendOnly { placement.append(.setByteCount(disk.byteCount)) }
     }
 }

@@ -7,19 +7,28 @@ extension Conversion {
     private static let mostMetadata = 48 << 20
 
     /// A writer for `plan`, to which the conversion's own wishes are added.
-    func makeWriter(_ plan: WritePlan) throws(ImageError) -> any ImageWriter {
+    func makeWriter(_ plan: WritePlan, over below: Backing?) throws(ImageError) -> any ImageWriter {
         var plan = plan
         plan.options = writerOptions
         plan.sparseGrain = sparseGrain
         plan.compression = compression
         plan.backing = backing
+        plan.backingFacts = below?.facts
+        plan.stamp = stamp
         plan.nameInImage = { [target] (path) throws(ImageError) in nameInImage(of: path, image: target) }
         let format = try registry.writableFormat(named: format)
         return try format.makeWriter(plan)
     }
 
+    /// The image below the target.
+    struct Backing {
+        var source: ImageSource
+        var disk: any BlockDevice
+        var facts: BackingFacts
+    }
+
     /// Opens the disk below the target, which is named relative to the target's directory.
-    func openBacking() throws(ImageError) -> (source: ImageSource, disk: any BlockDevice)? {
+    func openBacking() throws(ImageError) -> Backing? {
         guard let backing else { return nil }
         guard let format = backing.format else {
             throw ImageError(
@@ -27,11 +36,17 @@ extension Conversion {
                 advice: "Add -F FORMAT: an image that leaves it open can be made to show other files.")
         }
         let path = pathOfBacking(named: backing.name, image: target)
-        let opener = ImageOpener(
+        var opener = ImageOpener(
             registry: registry, references: references, cancellation: options.cancellation, note: note)
+        opener.options = readerOptions
+        opener.parentDirectories = parentDirectories
         let opened = try opener.open(path, format: format)
         noteReach(of: path, backing.name)
-        return (opened.source, try opened.disk(for: "being a backing file"))
+        let disk = try opened.disk(for: "being a backing file")
+        let info = try opened.image.info()
+        var facts = BackingFacts(path: realPath(path) ?? path, uniqueID: info.uniqueID)
+        if case .store(let store) = opened.source.bytes { facts.modificationSeconds = store.modificationSeconds }
+        return Backing(source: opened.source, disk: disk, facts: facts)
     }
 
     /// Says what a reader of the target will have to allow.
@@ -66,11 +81,14 @@ extension Conversion {
 
     /// Copies `content`; to a pipe, after a first look where the writer needs one.
     func copy(
-        _ content: DiskContent, _ writer: any ImageWriter, _ base: (any BlockDevice)?, _ place: Place
+        _ content: DiskContent, _ writer: any ImageWriter, over below: Backing?,
+        comparedWith base: (any BlockDevice)?, _ place: Place
     ) throws(ImageError) -> CopySummary {
         let needs = writer.needs.lookAhead
         guard place.sink.traits.contains(.appendOnly), needs != .none else {
-            var job = CopyJob(content, writer: writer, sink: place.sink, digest: verifies, options: options)
+            var job = CopyJob(
+                content, writer: writer, sink: place.sink, digest: verifies || writer.needs.digest,
+                options: options)
             job.dataSink = place.data?.sink
             job.base = base
             return try job.run()
@@ -86,7 +104,7 @@ extension Conversion {
         first.reading = needs == .content ? .content : .nothing
         _ = try first.run()
         let replay = LayoutReplay(layout, to: place.sink)
-        let second = try makeWriter(WritePlan(byteCount: disk.byteCount, sink: place.sink.traits))
+        let second = try makeWriter(WritePlan(byteCount: disk.byteCount, sink: place.sink.traits), over: below)
         var job = CopyJob(content, writer: second, sink: replay, options: options)
         job.base = base
         job.reading = needs == .content ? .content : .extents

@@ -43,6 +43,11 @@ public struct Conversion: Sendable {
     public var backing: Reference?
     /// What the image below the target may refer to in its turn.
     public var references = ReferencePolicy()
+    /// How the image below the target is read (see ``OpenContext/options``), and where else its files may lie.
+    public var readerOptions: [String: String] = [:]
+    public var parentDirectories: [String] = []
+    /// When the image is made, and its own number: now and a random one, unless the same disk is to give the same bytes.
+    public var stamp = ImageStamp.now()
     /// Takes what the user should know.
     public var note: @Sendable (Note) -> Void = { _ in }
 
@@ -75,7 +80,7 @@ public struct Conversion: Sendable {
         var origin = Origin(content: content, name: source.source.name)
         origin.add(source.source, content)
         if let base { origin.add(base.source, .random(base.disk)) }
-        return try write(origin, comparedWith: base?.disk)
+        return try write(origin, over: base, comparedWith: base?.disk)
     }
 
     /// Makes an empty image.
@@ -89,7 +94,7 @@ public struct Conversion: Sendable {
         }
         var origin = Origin(content: .random(EmptyDisk(byteCount: count)), name: target)
         if let base { origin.add(base.source, .random(base.disk)) }
-        return try write(origin, comparedWith: nil).byteCount
+        return try write(origin, over: base, comparedWith: nil).byteCount
     }
 
     /// What goes into the target, and the files that it and the disk below are read from.
@@ -110,16 +115,16 @@ public struct Conversion: Sendable {
     }
 
     private func write(
-        _ origin: Origin, comparedWith base: (any BlockDevice)?
+        _ origin: Origin, over below: Backing?, comparedWith base: (any BlockDevice)?
     ) throws(ImageError) -> CopySummary {
         try refuse(target, readBy: origin)
         var place = try openTarget()
-        let writer = try makeWriter(origin.content, place.sink.traits)
+        let writer = try makeWriter(origin.content, place.sink.traits, over: below)
         if let dataFile = writer.dataFile { try refuse(dataFile, readBy: origin) }
         try openDataFile(writer, &place)
         if let path = place.spacePath { try checkSpace(origin.content, at: path) }
         do throws(ImageError) {
-            let summary = try copy(origin.content, writer, base, place)
+            let summary = try copy(origin.content, writer, over: below, comparedWith: base, place)
             options.progress.begin(.sync, total: nil)
             try place.data?.sink.sync()
             try place.sink.sync()
@@ -201,14 +206,16 @@ public struct Conversion: Sendable {
             advice: "Leave --verify away, and compare digests at the other end (reimage digest).")
     }
 
-    private func makeWriter(_ content: DiskContent, _ sink: StoreTraits) throws(ImageError) -> any ImageWriter {
+    private func makeWriter(
+        _ content: DiskContent, _ sink: StoreTraits, over below: Backing?
+    ) throws(ImageError) -> any ImageWriter {
         let byteCount: UInt64? =
             switch content {
             case .random(let disk): disk.byteCount
             case .stream(let stream): stream.byteCount
             }
         do throws(ImageError) {
-            return try makeWriter(WritePlan(byteCount: byteCount, sink: sink))
+            return try makeWriter(WritePlan(byteCount: byteCount, sink: sink), over: below)
         } catch {
             throw error.inFile(target)
         }
@@ -218,7 +225,7 @@ public struct Conversion: Sendable {
         // What compression and comparing with a backing file save is not known beforehand.
         guard checksSpace, compression == nil, backing == nil, case .random = content else { return }
         let needed = try Measurement(content, sparseGrain: sparseGrain, readsData: false) {
-            (plan) throws(ImageError) in try makeWriter(plan)
+            (plan) throws(ImageError) in try makeWriter(plan, over: nil)
         }.storedByteCount
         let free = try freeSpace(at: path)
         guard needed > free else { return }
@@ -233,6 +240,8 @@ public struct Conversion: Sendable {
         var opener = ImageOpener(
             registry: registry, references: ReferencePolicy(allowsAny: true, maximumDepth: references.maximumDepth + 1),
             cache: .direct, cancellation: options.cancellation)
+        opener.options = readerOptions
+        opener.parentDirectories = parentDirectories
         if let data = place.data { opener.substitutes[data.finalPath] = data.partialPath }
         let disk = try opener.open(path, format: format).disk(for: "verifying")
         // A file that was written over may be longer than the disk that went into it.

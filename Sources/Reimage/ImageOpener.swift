@@ -38,6 +38,11 @@ public struct ImageOpener: Sendable {
     public var cancellation: Cancellation
     /// Takes what the user should know.
     public var note: @Sendable (Note) -> Void
+    /// How formats are to read what can be read in more than one way, by option (see ``OpenContext/options``).
+    public var options: [String: String] = [:]
+    /// Directories where a file that an image refers to is looked for too, by the last part of its name; like the
+    /// image's own directory, they may be referred to.
+    public var parentDirectories: [String] = []
     /// Files to open in place of others that images refer to, by their real paths: those that do not have their names yet.
     var substitutes: [String: String] = [:]
 
@@ -104,7 +109,8 @@ public struct ImageOpener: Sendable {
         if case .store(let store) = source.bytes, let identity = store.identity { chain = [identity] }
         return OpenContext(
             references: FileReferenceResolver(opener: self, chain: chain, imageWasProbed: false), snapshot: snapshot,
-            opensReferences: opensReferences, decoderMemoryLimit: decoderMemoryLimit, cancellation: cancellation,
+            options: options, opensReferences: opensReferences, decoderMemoryLimit: decoderMemoryLimit,
+            cancellation: cancellation,
             note: note)
     }
 
@@ -113,7 +119,10 @@ public struct ImageOpener: Sendable {
         of source: ImageSource, named name: FormatName?
     ) throws(ImageError) -> (format: any ImageFormat, isKnown: Bool) {
         if let name { return (try registry.format(named: name), true) }
-        if let found = try probe(source) { return (found, true) }
+        if let found = try probe(source) {
+            if let remark = found.note { note(Note("\(source.name): \(remark.text)")) }
+            return (found.format, true)
+        }
         note(
             Note(
                 "\(source.name): no known format was found, so its bytes are taken as a raw disk; "
@@ -131,7 +140,7 @@ public struct ImageOpener: Sendable {
         }
     }
 
-    private func probe(_ source: ImageSource) throws(ImageError) -> (any ImageFormat)? {
+    private func probe(_ source: ImageSource) throws(ImageError) -> FormatRegistry.Recognition? {
         switch source.bytes {
         case .store(let store): return try registry.probe(store)
         case .stream(let stream):

@@ -39,7 +39,22 @@ struct FileReferenceResolver: ReferenceResolver {
     let imageWasProbed: Bool
 
     func openImage(_ reference: Reference, of source: ImageSource) throws(ImageError) -> any DiskImage {
-        let (path, store) = try openFile(reference, of: source)
+        try openImage(reference, of: source) { _ in }
+    }
+
+    func openImage(
+        _ reference: Reference, of source: ImageSource, accept: (any DiskImage) throws(ImageError) -> Void
+    ) throws(ImageError) -> any DiskImage {
+        try first(of: reference, source) { (path, store) throws(ImageError) in
+            let image = try openImage(reference, of: source, path, store)
+            try accept(image)
+            return image
+        }
+    }
+
+    private func openImage(
+        _ reference: Reference, of source: ImageSource, _ path: String, _ store: any ByteStore
+    ) throws(ImageError) -> any DiskImage {
         let depth = chain.count
         guard depth <= opener.references.maximumDepth else {
             throw refusal(
@@ -57,32 +72,60 @@ struct FileReferenceResolver: ReferenceResolver {
         let resolver = FileReferenceResolver(
             opener: opener, chain: below, imageWasProbed: reference.format == nil)
         let context = OpenContext(
-            references: resolver, decoderMemoryLimit: opener.decoderMemoryLimit, note: opener.note)
+            references: resolver, options: opener.options, decoderMemoryLimit: opener.decoderMemoryLimit,
+            cancellation: opener.cancellation,
+            note: opener.note)
         return try opener.open(ImageSource(store: store, path: path), format: reference.format, context).image
     }
 
     func openStore(_ reference: Reference, of source: ImageSource) throws(ImageError) -> any ByteStore {
-        try openFile(reference, of: source).store
+        try first(of: reference, source) { (_, store) in store }
     }
 
     func openForUpdate(_ reference: Reference, of source: ImageSource) throws(ImageError) -> any UpdatableStore {
-        try UpdatableFile(path: openFile(reference, of: source).path)
+        try first(of: reference, source) { (path, _) throws(ImageError) in try UpdatableFile(path: path) }
     }
 
-    private func openFile(
-        _ reference: Reference, of source: ImageSource
-    ) throws(ImageError) -> (path: String, store: any ByteStore) {
+    /// What `open` makes of the first file that `reference` may mean and that it takes.
+    private func first<Opened>(
+        of reference: Reference, _ source: ImageSource,
+        _ open: (String, any ByteStore) throws(ImageError) -> Opened
+    ) throws(ImageError) -> Opened {
         guard let imagePath = source.path else {
             throw refusal(reference, source, "cannot be found, because the image has no directory", nil)
         }
-        try checkName(reference, source)
+        let names = [reference.name] + reference.otherNames
+        for name in names { try checkName(name, reference, source) }
         if imageWasProbed, !opener.references.allowsAny {
             throw refusal(
                 reference, source, "is not followed, because the format of the image that names it was not declared",
                 "If the image is trusted, pass --allow-references any.")
         }
-        let (path, own) = try resolve(reference, imagePath, source)
-        guard opener.references.allows(path, ownDirectories: own) else {
+        let own = ownDirectories(of: imagePath)
+        var lookedFor: [String] = []
+        var failure: ImageError?
+        for candidates in candidates(for: names, own) {
+            guard let path = existing(candidates) else {
+                lookedFor += candidates
+                continue
+            }
+            do throws(ImageError) {
+                return try open(path, try openFile(at: path, own, reference, source))
+            } catch {
+                failure = failure ?? error
+            }
+        }
+        if let failure { throw failure }
+        throw ImageError(
+            .unreadable, "its \(reference.role) '\(reference.name)' is not there", file: source.name,
+            advice: "Looked for \(lookedFor.joined(separator: " and ")).")
+    }
+
+    private func openFile(
+        at path: String, _ own: [String], _ reference: Reference, _ source: ImageSource
+    ) throws(ImageError) -> any ByteStore {
+        let allowed = own + opener.parentDirectories.compactMap(realPath)
+        guard opener.references.allows(path, ownDirectories: allowed) else {
             throw refusal(
                 reference, source, "lies outside the image's own directory (\(path))",
                 "If the image is trusted, pass --allow-references \(directoryName(of: path)).")
@@ -96,14 +139,16 @@ struct FileReferenceResolver: ReferenceResolver {
                 reference, source, "is an image above it in the same chain: the chain is a loop",
                 "No flag allows this: the image must be given another \(reference.role).")
         }
-        return (path, store)
+        return store
     }
 
-    private func checkName(_ reference: Reference, _ source: ImageSource) throws(ImageError) {
-        guard !reference.name.isEmpty, !reference.name.utf8.contains(0) else {
+    private func checkName(
+        _ name: String, _ reference: Reference, _ source: ImageSource
+    ) throws(ImageError) {
+        guard !name.isEmpty, !name.utf8.contains(0) else {
             throw ImageError(.damaged, "the name of its \(reference.role) is no file name", file: source.name)
         }
-        let beforeSlash = reference.name.prefix { $0 != "/" }
+        let beforeSlash = name.prefix { $0 != "/" }
         guard !beforeSlash.contains(":") else {
             throw refusal(
                 reference, source, "is not a plain file name but a protocol or a description",
@@ -112,27 +157,38 @@ struct FileReferenceResolver: ReferenceResolver {
         }
     }
 
-    /// The real path of the file, and the directories that count as the image's own.
-    ///
-    /// A relative name starts from where the image was found; where the image was found by a link, also from where it
-    /// really lies.
-    private func resolve(
-        _ reference: Reference, _ imagePath: String, _ source: ImageSource
-    ) throws(ImageError) -> (path: String, own: [String]) {
+    /// The directories that count as the image's own: where it was found, and where it really lies if that was a link.
+    private func ownDirectories(of imagePath: String) -> [String] {
         var own: [String] = []
         for path in [imagePath, realPath(imagePath) ?? imagePath] {
             guard let directory = realPath(directoryName(of: path)), !own.contains(directory) else { continue }
             own.append(directory)
         }
-        let candidates = reference.name.hasPrefix("/") ? [reference.name] : own.map { "\($0)/\(reference.name)" }
+        return own
+    }
+
+    /// Where the file may be, in the order of trying: each name from the image's own directories, of which the first
+    /// that has it counts, then the last part of each in every directory that the user named for it.
+    private func candidates(for names: [String], _ own: [String]) -> [[String]] {
+        var candidates = names.map { name in name.hasPrefix("/") ? [name] : own.map { "\($0)/\(name)" } }
+        for directory in opener.parentDirectories {
+            for name in names {
+                let last = name.lastIndex(of: "/").map { String(name[name.index(after: $0)...]) } ?? name
+                let candidate = ["\(directory)/\(last)"]
+                if !last.isEmpty, last != "..", !candidates.contains(candidate) { candidates.append(candidate) }
+            }
+        }
+        return candidates
+    }
+
+    /// The real path of the first file that is there.
+    private func existing(_ candidates: [String]) -> String? {
         for candidate in candidates {
             let path = realPath(candidate)
-            if let substitute = opener.substitutes[path ?? candidate] { return (substitute, own) }
-            if let path { return (path, own) }
+            if let substitute = opener.substitutes[path ?? candidate] { return substitute }
+            if let path { return path }
         }
-        throw ImageError(
-            .unreadable, "its \(reference.role) '\(reference.name)' is not there", file: source.name,
-            advice: "Looked for \(candidates.joined(separator: " and ")).")
+        return nil
     }
 
     private func refusal(

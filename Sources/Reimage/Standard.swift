@@ -8,7 +8,7 @@ extension FormatRegistry {
         let disks: [any ImageFormat] = [QCOW2Format()]
         let inner = FormatRegistry(disks)
         let wrappers = WrappedRawFormat.all { head in
-            inner.probe(head: head, tail: head.extracting(0..<0), byteCount: nil)?.name
+            inner.probe(head: head, tail: head.extracting(0..<0), byteCount: nil)?.format.name
         }
         return FormatRegistry(disks + wrappers + [RawFormat()])
     }()

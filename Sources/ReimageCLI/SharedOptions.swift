@@ -24,6 +24,12 @@ struct OpeningOptions: ParsableArguments {
             valueName: "DIR|any"))
     var allowReferences: [String] = []
 
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "Files that an image refers to may lie in DIR too, which is looked in last.", valueName: "DIR"))
+    var parentDir: [String] = []
+
     @Option(name: .long, help: ArgumentHelp("How many images may lie below one another.", valueName: "N"))
     var maxDepth = 10
 
@@ -32,6 +38,35 @@ struct OpeningOptions: ParsableArguments {
         help: ArgumentHelp("The most memory a decompressor may take (.xz and .zst sources).", valueName: "SIZE"),
         transform: parseSize)
     var memoryLimit = ByteSize(128 << 20)
+
+    @Option(
+        help: ArgumentHelp(
+            "Which of a VHD's two sizes counts (default: as its creator does).", valueName: "current|chs"))
+    var vhdSize: VHDSize?
+
+    @Option(
+        help: ArgumentHelp(
+            "Which copy of a VHD's footer counts where they differ (default: head).", valueName: "head|tail"))
+    var vhdFooter: VHDFooter?
+
+    @Flag(help: "Take structures whose checksum is wrong, and say so.")
+    var ignoreChecksums = false
+
+    @Flag(help: "Take the parent of a differencing VHD though its unique id is another, and say so.")
+    var ignoreParentId = false
+
+    enum VHDSize: String, ExpressibleByArgument, CaseIterable { case current, chs }
+    enum VHDFooter: String, ExpressibleByArgument, CaseIterable { case head, tail }
+
+    /// The options of formats' readers; see ``OpenContext/options``.
+    var readerOptions: [String: String] {
+        var options: [String: String] = [:]
+        options["vhd-size"] = vhdSize?.rawValue
+        options["vhd-footer"] = vhdFooter?.rawValue
+        if ignoreChecksums { options["ignore-checksums"] = "on" }
+        if ignoreParentId { options["ignore-parent-id"] = "on" }
+        return options
+    }
 
     func validate() throws {
         guard (0...200).contains(maxDepth) else { throw ValidationError("--max-depth takes 0 to 200.") }
@@ -42,11 +77,14 @@ struct OpeningOptions: ParsableArguments {
     /// - Parameter isQuiet: leaves out what the user should know though the work goes on.
     func opener(isQuiet: Bool = false) -> ImageOpener {
         let allowsAny = allowReferences.contains("any")
-        return ImageOpener(
+        var opener = ImageOpener(
             references: ReferencePolicy(
                 directories: allowReferences.filter { $0 != "any" }, allowsAny: allowsAny, maximumDepth: maxDepth),
             decoderMemoryLimit: memoryLimit.count, cancellation: Signals.cancellation,
             note: { if !isQuiet { Console.note($0) } })
+        opener.options = readerOptions
+        opener.parentDirectories = parentDir
+        return opener
     }
 }
 

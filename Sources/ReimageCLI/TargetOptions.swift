@@ -20,6 +20,14 @@ struct TargetOptions: ParsableArguments {
         name: [.customShort("F"), .long], help: ArgumentHelp("The format of the image below.", valueName: "FORMAT"))
     var backingFormat: FormatName?
 
+    @Option(
+        help: ArgumentHelp(
+            "A set of choices by name; the same as -o profile=NAME. For vhd: azure.", valueName: "NAME"))
+    var profile: String?
+
+    @Flag(help: "Let the file have holes where a format's readers may not like them; the same as -o sparse=on.")
+    var sparse = false
+
     /// Whether the options are only to be listed.
     var asksForHelp: Bool { options.contains("help") }
 
@@ -30,8 +38,23 @@ struct TargetOptions: ParsableArguments {
     }
 
     /// The options by name, without those that ``reference(in:)`` takes.
-    func writerOptions() throws -> [String: String] {
-        try WriterOptionText.parse(options).filter { $0.key != "backing_file" && $0.key != "backing_fmt" }
+    func writerOptions(for format: FormatName) throws -> [String: String] {
+        var values = try WriterOptionText.parse(options)
+            .filter { $0.key != "backing_file" && $0.key != "backing_fmt" }
+        let known = try FormatRegistry.standard.writableFormat(named: format).writerOptions ?? []
+        var flags: [(flag: String, option: String, value: String)] = []
+        if let profile { flags.append(("--profile", "profile", profile)) }
+        if sparse { flags.append(("--sparse", "sparse", "on")) }
+        for (flag, option, value) in flags {
+            guard known.contains(where: { $0.name == option }) else {
+                throw ImageError(.unsupported, "\(flag): not for images of format \(format)")
+            }
+            if let other = values[option], other != value {
+                throw ValidationError("\(flag) and -o \(option)=\(other) contradict each other.")
+            }
+            values[option] = value
+        }
+        return values
     }
 
     /// The image below, as `-b` and `-F` name it or as the options do.

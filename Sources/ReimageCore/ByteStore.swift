@@ -77,6 +77,8 @@ public protocol ByteStore: Sendable {
     var traits: StoreTraits { get }
     /// The bytes of the medium that it takes, when it was opened; `nil` where that is not known.
     var allocatedByteCount: UInt64? { get }
+    /// When the stored bytes were last changed, in seconds since 1970, when it was opened; `nil` where that is not known.
+    var modificationSeconds: Int64? { get }
 
     /// Fills `buffer` with the bytes from `offset`.
     /// - Throws: `.unreadable` on an I/O error and where the range passes the end.
@@ -90,6 +92,7 @@ public protocol ByteStore: Sendable {
 
 extension ByteStore {
     public var allocatedByteCount: UInt64? { nil }
+    public var modificationSeconds: Int64? { nil }
 
     /// The `count` bytes from `offset`, for headers and other small structures.
     /// - Throws: `.unreadable` on an I/O error and where the range passes the end.

@@ -33,8 +33,16 @@ public struct FormatRegistry: Sendable {
             advice: "Formats that can be written: \(writable.joined(separator: ", ")).")
     }
 
+    /// A format that was found out from bytes.
+    public struct Recognition: Sendable {
+        /// The format.
+        public let format: any ImageFormat
+        /// What the user should know of how sure that is.
+        public let note: Note?
+    }
+
     /// The format that recognises the bytes of `store`, or `nil`, which leaves only the guess that they are raw.
-    public func probe(_ store: any ByteStore) throws(ImageError) -> (any ImageFormat)? {
+    public func probe(_ store: any ByteStore) throws(ImageError) -> Recognition? {
         let count = Int(min(store.byteCount, UInt64(Self.probeByteCount)))
         let head = try store.bytes(at: .zero, count: count)
         let tail = try store.bytes(at: HostOffset(store.byteCount - UInt64(count)), count: count)
@@ -44,10 +52,15 @@ public struct FormatRegistry: Sendable {
     }
 
     /// The format that recognises these first and last bytes.
-    public func probe(head: RawSpan, tail: RawSpan, byteCount: UInt64?) -> (any ImageFormat)? {
-        for format in formats where format.probe(head: head, tail: tail, byteCount: byteCount) == .yes {
-            return format
+    public func probe(head: RawSpan, tail: RawSpan, byteCount: UInt64?) -> Recognition? {
+        var likely: Recognition?
+        for format in formats {
+            switch format.probe(head: head, tail: tail, byteCount: byteCount) {
+            case .yes: return Recognition(format: format, note: nil)
+            case .likely(let note): likely = likely ?? Recognition(format: format, note: note)
+            case .no: break
+            }
         }
-        return nil
+        return likely
     }
 }

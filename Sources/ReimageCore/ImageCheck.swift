@@ -61,6 +61,22 @@ public struct CheckSummary: Sendable, Hashable {
     public var isClean: Bool { corruptions == 0 && leaks == 0 && checkErrors == 0 }
 }
 
+/// One rule of a profile, and whether an image keeps it.
+public struct ProfileRule: Sendable, Hashable {
+    /// The rule, as a sentence without a full stop.
+    public var text: String
+    /// What the image has.
+    public var found: String
+    /// Whether that is what the rule asks for.
+    public var isKept: Bool
+
+    public init(_ text: String, found: String, isKept: Bool) {
+        self.text = text
+        self.found = found
+        self.isKept = isKept
+    }
+}
+
 /// How much a repair may change.
 public enum RepairLevel: Sendable, Hashable {
     /// Give back leaked space; change nothing else.

@@ -18,6 +18,9 @@ public enum ProbeResult: Hashable, Sendable {
     case no
     /// This format.
     case yes
+    /// This format by a sign that a guest could have written at the end of a raw disk; the note says what was assumed,
+    /// and how to say otherwise. Any other format's `yes` counts more.
+    case likely(Note)
 }
 
 /// What a format opens: a file, device or stream.
@@ -69,6 +72,14 @@ public struct ImageSource: Sendable {
 
 /// Opens what an image refers to, under the caller's policy.
 public protocol ReferenceResolver: Sendable {
+    /// Opens the first file that `reference` may mean whose image `accept` takes.
+    ///
+    /// - Parameter accept: throws where the image is not the one that is meant.
+    /// - Throws: `.unreadable` where no such file is there; else why the first of them was not taken.
+    func openImage(
+        _ reference: Reference, of source: ImageSource, accept: (any DiskImage) throws(ImageError) -> Void
+    ) throws(ImageError) -> any DiskImage
+
     /// Opens the image below `source`, for instance its backing file.
     /// - Throws: `.refused` where the policy forbids it; `.unreadable` where it is not there.
     func openImage(_ reference: Reference, of source: ImageSource) throws(ImageError) -> any DiskImage
@@ -81,6 +92,14 @@ public protocol ReferenceResolver: Sendable {
 }
 
 extension ReferenceResolver {
+    public func openImage(
+        _ reference: Reference, of source: ImageSource, accept: (any DiskImage) throws(ImageError) -> Void
+    ) throws(ImageError) -> any DiskImage {
+        let image = try openImage(reference, of: source)
+        try accept(image)
+        return image
+    }
+
     public func openForUpdate(
         _ reference: Reference, of source: ImageSource
     ) throws(ImageError) -> any UpdatableStore {
@@ -97,11 +116,14 @@ public struct Reference: Hashable, Sendable {
     public var name: String
     /// The format as stored, where it is.
     public var format: FormatName?
+    /// Other names that the image has for the same file, in the order in which they are to be tried.
+    public var otherNames: [String]
 
-    public init(role: String, name: String, format: FormatName? = nil) {
+    public init(role: String, name: String, format: FormatName? = nil, otherNames: [String] = []) {
         self.role = role
         self.name = name
         self.format = format
+        self.otherNames = otherNames
     }
 }
 
@@ -118,6 +140,8 @@ public struct OpenContext: Sendable {
     public var references: (any ReferenceResolver)?
     /// The internal snapshot to show instead of the active state, by name or id.
     public var snapshot: String?
+    /// How formats are to read what can be read in more than one way, by option; a format looks at those it knows.
+    public var options: [String: String]
     /// Whether references are opened at all; without, only what the file itself says can be asked for.
     public var opensReferences: Bool
     /// The most memory that one decoder may take, in bytes.
@@ -128,12 +152,14 @@ public struct OpenContext: Sendable {
     public var note: @Sendable (Note) -> Void
 
     public init(
-        references: (any ReferenceResolver)? = nil, snapshot: String? = nil, opensReferences: Bool = true,
+        references: (any ReferenceResolver)? = nil, snapshot: String? = nil, options: [String: String] = [:],
+        opensReferences: Bool = true,
         decoderMemoryLimit: UInt64 = 128 << 20, cancellation: Cancellation = Cancellation(),
         note: @escaping @Sendable (Note) -> Void = { _ in }
     ) {
         self.references = references
         self.snapshot = snapshot
+        self.options = options
         self.opensReferences = opensReferences
         self.decoderMemoryLimit = decoderMemoryLimit
         self.cancellation = cancellation
@@ -187,6 +213,12 @@ public protocol ImageFormat: Sendable {
         _ target: UpdateTarget, _ level: RepairLevel, _ context: OpenContext, report: (CheckFinding) -> Void
     ) throws(ImageError) -> CheckSummary
 
+    /// Judges the image by the rules of somebody who takes such images, for instance a cloud.
+    /// - Throws: `.unsupported` where the format has no rules called `profile`; what keeps the image from being opened.
+    func check(
+        _ source: ImageSource, forProfile profile: String, _ context: OpenContext
+    ) throws(ImageError) -> [ProfileRule]
+
     /// Changes the length of the image's disk in place.
     func resize(_ target: UpdateTarget, _ request: ResizeRequest, _ context: OpenContext) throws(ImageError)
 
@@ -202,6 +234,13 @@ extension ImageFormat {
         _ source: ImageSource, _ context: OpenContext, report: (CheckFinding) -> Void
     ) throws(ImageError) -> CheckSummary {
         throw ImageError(.unsupported, "images of format \(name) have no structures to check", file: source.name)
+    }
+
+    public func check(
+        _ source: ImageSource, forProfile profile: String, _ context: OpenContext
+    ) throws(ImageError) -> [ProfileRule] {
+        throw ImageError(
+            .unsupported, "there are no rules called '\(profile)' for images of format \(name)", file: source.name)
     }
 
     public func repair(

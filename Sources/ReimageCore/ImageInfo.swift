@@ -59,6 +59,8 @@ public struct ImageInfo: Sendable {
     public var clusterSize: UInt64?
     /// The image below, as named in the file.
     public var backing: Reference?
+    /// What tells the image from all others, where the format has such a number.
+    public var uniqueID: [UInt8]?
     /// Whether the image was not closed cleanly.
     public var isDirty: Bool
     /// Whether guest bytes are encrypted.
@@ -71,12 +73,14 @@ public struct ImageInfo: Sendable {
     public var remarks: [String]
 
     public init(
-        virtualSize: UInt64?, clusterSize: UInt64? = nil, backing: Reference? = nil, isDirty: Bool = false,
-        isEncrypted: Bool = false, snapshots: [Snapshot] = [], specific: [InfoField] = [], remarks: [String] = []
+        virtualSize: UInt64?, clusterSize: UInt64? = nil, backing: Reference? = nil, uniqueID: [UInt8]? = nil,
+        isDirty: Bool = false, isEncrypted: Bool = false, snapshots: [Snapshot] = [], specific: [InfoField] = [],
+        remarks: [String] = []
     ) {
         self.virtualSize = virtualSize
         self.clusterSize = clusterSize
         self.backing = backing
+        self.uniqueID = uniqueID
         self.isDirty = isDirty
         self.isEncrypted = isEncrypted
         self.snapshots = snapshots

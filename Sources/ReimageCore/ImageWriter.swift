@@ -43,12 +43,17 @@ public struct WritePlan: Sendable {
     ///
     /// The pipeline then calls `hole` what reads as in that image, and `zero` what must read as zeros in front of it.
     public var backing: Reference?
+    /// What is known of that image, where the format keeps more of it than a name.
+    public var backingFacts: BackingFacts?
+    /// When the image is made, and the number that tells it from all others.
+    public var stamp: ImageStamp
     /// The name by which the image is to refer to a file, from the path that the user gave for it.
     public var nameInImage: @Sendable (String) throws(ImageError) -> String
 
     public init(
         byteCount: UInt64?, options: [String: String] = [:], sink: StoreTraits = StoreTraits(),
         sparseGrain: Int = 4096, compression: CompressionRequest? = nil, backing: Reference? = nil,
+        backingFacts: BackingFacts? = nil, stamp: ImageStamp = ImageStamp(),
         nameInImage: @escaping @Sendable (String) throws(ImageError) -> String = WritePlan.sameName
     ) {
         self.byteCount = byteCount
@@ -57,11 +62,49 @@ public struct WritePlan: Sendable {
         self.sparseGrain = sparseGrain
         self.compression = compression
         self.backing = backing
+        self.backingFacts = backingFacts
+        self.stamp = stamp
         self.nameInImage = nameInImage
     }
 
     /// Refers to a file by the path as it was given.
     @Sendable public static func sameName(_ path: String) throws(ImageError) -> String { path }
+}
+
+/// What an image may keep of the one below it, besides its name.
+public struct BackingFacts: Sendable, Hashable {
+    /// The absolute path of its file.
+    public var path: String
+    /// The number that tells it from all others, where its format has one.
+    public var uniqueID: [UInt8]?
+    /// When its file was last changed, in seconds since 1970.
+    public var modificationSeconds: Int64?
+
+    public init(path: String, uniqueID: [UInt8]? = nil, modificationSeconds: Int64? = nil) {
+        self.path = path
+        self.uniqueID = uniqueID
+        self.modificationSeconds = modificationSeconds
+    }
+}
+
+/// What two images of the same disk, made the same way, may differ in.
+///
+/// It is decided before the first byte is written: an image that goes into a pipe is laid out twice, and both times must
+/// give the same bytes.
+public struct ImageStamp: Sendable, Hashable {
+    /// When the image is made, in seconds since 1970.
+    public var seconds: Int64
+    /// 16 random bytes for the image's own number; `nil` takes a number from the content, so that the same disk gives
+    /// the same bytes.
+    public var uniqueID: [UInt8]?
+
+    public init(seconds: Int64 = 0, uniqueID: [UInt8]? = nil) {
+        self.seconds = seconds
+        self.uniqueID = uniqueID
+    }
+
+    /// Whether the same disk is to give the same bytes at any time.
+    public var isDeterministic: Bool { uniqueID == nil }
 }
 
 /// What a writer wants of the pipeline.
@@ -83,6 +126,9 @@ public struct WriterNeeds: Sendable, Hashable {
     public var longestSkip: UInt64
     /// What must be known of the disk before its image can go front to back.
     public var lookAhead: LookAhead
+    /// Whether the image keeps the disk's digest, or something made from it: ``WrittenDisk/digest`` is then given where
+    /// every byte was read.
+    public var digest: Bool
 
     /// What a writer whose tables lie before the data must know to write to a pipe.
     public enum LookAhead: Hashable, Sendable {
@@ -96,8 +142,9 @@ public struct WriterNeeds: Sendable, Hashable {
 
     public init(
         chunkSize: Int, grainSize: Int, ascending: Bool = true, padsLastChunk: Bool = false, encodedBound: Int = 0,
-        longestSkip: UInt64 = .max, lookAhead: LookAhead = .none
+        longestSkip: UInt64 = .max, lookAhead: LookAhead = .none, digest: Bool = false
     ) {
+        self.digest = digest
         self.longestSkip = longestSkip
         self.lookAhead = lookAhead
         self.chunkSize = chunkSize
@@ -143,6 +190,19 @@ public struct Chunk: Sendable {
     }
 }
 
+/// The disk that was written, once it is known to its end.
+public struct WrittenDisk: Sendable, Hashable {
+    /// Its length in bytes.
+    public var byteCount: UInt64
+    /// The 32 bytes of its content digest (RDD1); `nil` where it was not computed.
+    public var digest: [UInt8]?
+
+    public init(byteCount: UInt64, digest: [UInt8]? = nil) {
+        self.byteCount = byteCount
+        self.digest = digest
+    }
+}
+
 /// One pass over a disk: decides where everything goes, and does no I/O itself.
 ///
 /// Only one thread at a time calls it.
@@ -168,8 +228,8 @@ public protocol ImageWriter: AnyObject {
     /// Places one chunk; `map` tells the kind of every grain of the batch's input.
     func place(_ chunk: Chunk, map: borrowing GrainMap, into placement: inout Placement) throws(ImageError)
 
-    /// Completes the image of a disk of `byteCount` bytes.
-    func finish(byteCount: UInt64, into placement: inout Placement) throws(ImageError)
+    /// Completes the image of `disk`.
+    func finish(_ disk: WrittenDisk, into placement: inout Placement) throws(ImageError)
 }
 
 extension ImageWriter {

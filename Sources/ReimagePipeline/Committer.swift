@@ -100,15 +100,17 @@ final class Committer: Sendable {
 
     /// Lets the writer complete the image, after all workers have ended.
     func finish(byteCount: UInt64) throws(ImageError) -> CopySummary {
-        var placement = Placement()
-        try exclusive.writer.finish(byteCount: byteCount, into: &placement)
-        try execute(placement)
-        return state.withLock { state in
+        let summary = state.withLock { state in
             var summary = state.summary
             summary.byteCount = byteCount
             summary.digest = state.tree?.finish(byteCount: byteCount)
             return summary
         }
+        let digest = summary.digest?.hash.bytes
+        var placement = Placement()
+        try exclusive.writer.finish(WrittenDisk(byteCount: byteCount, digest: digest), into: &placement)
+        try execute(placement)
+        return summary
     }
 
     private func execute(_ placement: Placement) throws(ImageError) {

@@ -129,7 +129,7 @@ private final class NullWriter: ImageWriter {
         _ chunk: Chunk, map: borrowing GrainMap, into placement: inout Placement
     ) throws(ImageError) {}
 
-    func finish(byteCount: UInt64, into placement: inout Placement) throws(ImageError) {}
+    func finish(_ disk: WrittenDisk, into placement: inout Placement) throws(ImageError) {}
 
     func mostBytes(forDisk byteCount: UInt64) throws(ImageError) -> UInt64 { 0 }
 }

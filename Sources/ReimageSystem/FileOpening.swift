@@ -23,6 +23,7 @@ struct FileOpening {
     let identity: StoreIdentity
     let byteCount: UInt64
     let allocatedByteCount: UInt64
+    let modificationSeconds: Int64
 
     /// Opens `path` whatever it names; a FIFO does not block.
     init(_ path: String) throws(ImageError) {
@@ -35,6 +36,7 @@ struct FileOpening {
         kind = FileKind(mode: status.st_mode)
         identity = StoreIdentity(status)
         allocatedByteCount = UInt64(status.st_blocks) * 512
+        modificationSeconds = status.modificationSeconds
         switch kind {
         case .regular:
             byteCount = UInt64(status.st_size)

@@ -25,6 +25,7 @@ public final class FileStore: ByteStore {
     public let identity: StoreIdentity?
     public let byteCount: UInt64
     public let allocatedByteCount: UInt64?
+    public let modificationSeconds: Int64?
     public let traits: StoreTraits
     private let reader: PositionalReader
 
@@ -40,6 +41,7 @@ public final class FileStore: ByteStore {
         byteCount = opening.byteCount
         identity = opening.identity
         allocatedByteCount = opening.allocatedByteCount
+        modificationSeconds = opening.modificationSeconds
         reader = try PositionalReader(file, cache: cache, byteCount: opening.byteCount)
         traits = StoreTraits(
             abilities: reader.isDirect ? [.reportsHoles, .direct] : .reportsHoles,

@@ -1,4 +1,4 @@
-internal import ReimageCore
+public import ReimageCore
 
 #if canImport(Glibc)
     internal import Glibc
@@ -43,6 +43,27 @@ func retrying<Value: FixedWidthInteger>(_ call: () -> Value) -> Value {
         let result = call()
         if result == -1 && errno == EINTR { continue }
         return result
+    }
+}
+
+extension ImageStamp {
+    /// The present moment, and a random number.
+    public static func now() -> ImageStamp {
+        var moment = timespec()
+        // SAFETY: the call fills the structure it is given.
+        _ = unsafe clock_gettime(CLOCK_REALTIME, &moment)
+        return ImageStamp(seconds: Int64(moment.tv_sec), uniqueID: (0..<16).map { _ in .random(in: 0...255) })
+    }
+}
+
+extension stat {
+    /// When the file was last changed, in seconds since 1970.
+    var modificationSeconds: Int64 {
+        #if canImport(Glibc)
+            Int64(st_mtim.tv_sec)
+        #else
+            Int64(st_mtimespec.tv_sec)
+        #endif
     }
 }
 

@@ -13,6 +13,7 @@ internal import CReimageSystem
 public final class UpdatableFile: UpdatableStore {
     public let id = StoreID()
     public let identity: StoreIdentity?
+    public let modificationSeconds: Int64?
     private let sink: FileSink
 
     /// Opens the regular file at `path`.
@@ -32,6 +33,7 @@ public final class UpdatableFile: UpdatableStore {
                 advice: "Wait until that is done; a running virtual machine must be shut down first.")
         }
         identity = StoreIdentity(status)
+        modificationSeconds = status.modificationSeconds
         sink = FileSink(file, startsZeroed: false, cache: .cached)
     }
 

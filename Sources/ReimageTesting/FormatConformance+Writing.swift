@@ -102,7 +102,7 @@ final class WriterRun {
         if mix.isReversed, !needs.ascending { starts.reverse() }
         for start in starts { try writeBatch(start..<min(start + batchSize, guest.count)) }
         placement.removeAll()
-        try writer.finish(byteCount: UInt64(guest.count), into: &placement)
+        try writer.finish(WrittenDisk(byteCount: UInt64(guest.count)), into: &placement)
         try carryOut(placement, input: [], encoded: [])
         return target.bytes
     }

@@ -145,7 +145,9 @@ import Testing
             let name = Reference(role: "backing file", name: String(repeating: "n", count: count), format: .raw)
             let writer = try QCOW2Format().makeWriter(WritePlan(byteCount: 512, options: options, backing: name))
             var placement = Placement()
-            let error = #expect(throws: ImageError.self) { try writer.finish(byteCount: 512, into: &placement) }
+            let error = #expect(throws: ImageError.self) {
+                try writer.finish(WrittenDisk(byteCount: 512), into: &placement)
+            }
             #expect(error?.code == .invalidArgument)
         }
     }

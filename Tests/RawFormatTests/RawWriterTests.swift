@@ -75,11 +75,11 @@ import Testing
     @Test func lengths() throws {
         let known = WritePlan(byteCount: 1001)
         #expect(try steps(known) { try $0.begin(into: &$1) } == [.setByteCount(1001)])
-        #expect(try steps(known) { try $0.finish(byteCount: 1001, into: &$1) } == [.setByteCount(1001)])
+        #expect(try steps(known) { try $0.finish(WrittenDisk(byteCount: 1001), into: &$1) } == [.setByteCount(1001)])
         #expect(try steps(WritePlan(byteCount: nil)) { try $0.begin(into: &$1) } == [])
         let pipe = WritePlan(byteCount: 1001, sink: StoreTraits(abilities: .appendOnly))
         #expect(try steps(pipe) { try $0.begin(into: &$1) } == [])
-        #expect(try steps(pipe) { try $0.finish(byteCount: 1001, into: &$1) } == [])
+        #expect(try steps(pipe) { try $0.finish(WrittenDisk(byteCount: 1001), into: &$1) } == [])
         #expect(try RawWriter(pipe).needs.ascending)
     }
 

@@ -57,9 +57,9 @@ import Testing
             try writer.place(chunk, map: map, into: &placement)
         }
 
-        func finish(byteCount: UInt64, into placement: inout Placement) throws(ImageError) {
-            let count = fault == .forgetsTail ? byteCount.roundedDown(to: 512) : byteCount
-            try writer.finish(byteCount: count, into: &placement)
+        func finish(_ disk: WrittenDisk, into placement: inout Placement) throws(ImageError) {
+            let count = fault == .forgetsTail ? disk.byteCount.roundedDown(to: 512) : disk.byteCount
+            try writer.finish(WrittenDisk(byteCount: count), into: &placement)
         }
     }
 

@@ -47,7 +47,7 @@ import Testing
     }
 
     @Test func probing() throws {
-        func found(_ bytes: [UInt8]) throws -> FormatName? { try registry.probe(MemoryStore(bytes))?.name }
+        func found(_ bytes: [UInt8]) throws -> FormatName? { try registry.probe(MemoryStore(bytes))?.format.name }
         #expect(try found([1, 0, 0]) == "one")
         #expect(try found([0, 0, 2]) == "two")
         #expect(try found([2, 0, 1]) == "one")
@@ -59,7 +59,7 @@ import Testing
     @Test func adding() throws {
         let more = registry.adding(Marked(name: "two", aliases: [], mark: 1))
         #expect(more.formats.map(\.name) == ["two", "one"])
-        #expect(try more.probe(MemoryStore([1]))?.name == "two")
+        #expect(try more.probe(MemoryStore([1]))?.format.name == "two")
     }
 }
 

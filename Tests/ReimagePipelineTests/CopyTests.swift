@@ -175,8 +175,8 @@ private final class PackingWriter: ImageWriter {
         end += UInt64(chunk.encoded.count)
     }
 
-    func finish(byteCount: UInt64, into placement: inout Placement) throws(ImageError) {
-        placement.append(.write(.metadata(Array("end \(byteCount)".utf8)), at: HostOffset(end)))
+    func finish(_ disk: WrittenDisk, into placement: inout Placement) throws(ImageError) {
+        placement.append(.write(.metadata(Array("end \(disk.byteCount)".utf8)), at: HostOffset(end)))
     }
 
     private final class Encoder: ChunkEncoder {

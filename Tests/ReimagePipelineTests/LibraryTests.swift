@@ -108,8 +108,8 @@ private struct LyingRaw: ImageFormat {
             try raw.place(chunk, map: map, into: &placement)
         }
 
-        func finish(byteCount: UInt64, into placement: inout Placement) throws(ImageError) {
-            try raw.finish(byteCount: byteCount, into: &placement)
+        func finish(_ disk: WrittenDisk, into placement: inout Placement) throws(ImageError) {
+            try raw.finish(disk, into: &placement)
             placement.append(.write(.metadata([0x55]), at: HostOffset(1_234_567)))
         }
     }

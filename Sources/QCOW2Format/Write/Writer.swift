@@ -81,9 +81,9 @@ final class QCOW2Writer: ImageWriter {
         allocator.flush(into: &placement)
     }
 
-    func finish(byteCount: UInt64, into placement: inout Placement) throws(ImageError) {
+    func finish(_ disk: WrittenDisk, into placement: inout Placement) throws(ImageError) {
         mapping.flush(into: &placement)
-        let size = try Self.diskSize(byteCount)
+        let size = try Self.diskSize(disk.byteCount)
         let l1 = try mapping.l1Bytes(byteCount: size)
         let refcounts = try allocator.finish(
             last: UInt64(l1.count).dividedRoundingUp(by: geometry.clusterSize), into: &placement)

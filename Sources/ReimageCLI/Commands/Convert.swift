@@ -104,12 +104,15 @@ struct Convert: ParsableCommand {
         let source = try opener.open(files[0], format: sourceFormat, snapshot: snapshot.map(Self.snapshotName))
         let summary = try work.run(bytesPerSecond: rateLimit?.count) { job in
             var conversion = Conversion(
-                to: files[1], format: format, writerOptions: try layout.writerOptions(),
+                to: files[1], format: format, writerOptions: try layout.writerOptions(for: format),
                 sparseGrain: sparseGrain, placing: placing, verifies: verify, checksSpace: !skipsSpaceCheck,
                 cache: peer.targetCache, options: job)
             conversion.compression = try compression.request(for: format)
             conversion.backing = try layout.reference(in: format)
             conversion.references = opener.references
+            conversion.readerOptions = opener.options
+            conversion.parentDirectories = opener.parentDirectories
+            conversion.stamp = try SourceDate.stamp()
             conversion.note = opener.note
             return try conversion.run(source)
         }

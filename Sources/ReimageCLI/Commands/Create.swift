@@ -55,11 +55,15 @@ struct Create: ParsableCommand {
         let format = try FormatRegistry.standard.format(named: named).name
         if layout.asksForHelp { return try TargetOptions.printHelp(for: format) }
         var conversion = Conversion(
-            to: file, format: format, writerOptions: try layout.writerOptions(), placing: force ? .replace : .create,
+            to: file, format: format, writerOptions: try layout.writerOptions(for: format),
+            placing: force ? .replace : .create,
             checksSpace: !skipsSpaceCheck, options: JobOptions(cancellation: Signals.cancellation))
         let opener = opening.opener(isQuiet: quiet)
         conversion.backing = try layout.reference(in: format)
         conversion.references = opener.references
+        conversion.readerOptions = opener.options
+        conversion.parentDirectories = opener.parentDirectories
+        conversion.stamp = try SourceDate.stamp()
         conversion.note = opener.note
         let byteCount = try conversion.create(byteCount: size?.count)
         if !quiet { Console.result("\(file): \(format), a disk of \(humanSize(byteCount)) (\(byteCount) bytes).") }

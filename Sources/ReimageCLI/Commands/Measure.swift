@@ -60,7 +60,7 @@ struct Measure: ParsableCommand {
         let format = try FormatRegistry.standard.writableFormat(named: targetFormat)
         if layout.asksForHelp { return try TargetOptions.printHelp(for: format.name) }
         _ = try compression.request(for: format.name)
-        let options = try layout.writerOptions()
+        let options = try layout.writerOptions(for: format.name)
         let backing = try layout.reference(in: format.name)
         let content: DiskContent
         if let image {
@@ -76,6 +76,10 @@ struct Measure: ParsableCommand {
                 var plan = plan
                 plan.options = options
                 plan.backing = backing
+                // The image below is not opened: whatever its number is, it takes as much room.
+                plan.backingFacts = backing.map {
+                    BackingFacts(path: $0.name, uniqueID: [UInt8](repeating: 0, count: 16))
+                }
                 return try format.makeWriter(plan)
             }
         }

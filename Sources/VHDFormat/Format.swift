@@ -1,0 +1,36 @@
+public import ReimageCore
+
+/// The virtual hard disk of Virtual PC, Hyper-V and Azure, version 1: fixed, dynamic and differencing.
+public struct VHDFormat: ImageFormat {
+    public let name: FormatName = "vhd"
+    public let aliases: [FormatName] = ["vpc"]
+    public let summary = "virtual hard disk of Hyper-V, Azure and Virtual PC, version 1"
+
+    public init() {}
+
+    /// The cookie at the start decides; a fixed image has none, and is found by its footer where that agrees with the
+    /// file in everything: a guest could have written it, but hardly by chance.
+    public func probe(head: RawSpan, tail: RawSpan, byteCount: UInt64?) -> ProbeResult {
+        if Footer.isOne(head) { return .yes }
+        guard let byteCount else { return .no }
+        for size in [Footer.byteCount, Footer.byteCount - 1] where tail.byteCount >= size {
+            let bytes = tail.extracting(tail.byteCount - size..<tail.byteCount)
+            guard let footer = Footer(decoding: bytes), footer.hasRightChecksum, footer.version == Footer.version
+            else { continue }
+            switch footer.kind {
+            case .fixed where footer.dataOffset == Footer.noHeader && footer.currentSize == byteCount - UInt64(size):
+                return .likely(
+                    Note("its footer is that of a fixed VHD, so it is read as one; pass -f raw if it is a raw disk"))
+            case .dynamic, .differencing:
+                return .likely(
+                    Note("its footer is that of a VHD whose start is damaged; pass -f raw if it is a raw disk"))
+            default: continue
+            }
+        }
+        return .no
+    }
+
+    public func open(_ source: ImageSource, _ context: OpenContext) throws(ImageError) -> any DiskImage {
+        throw ImageError(.unsupported, "not yet")
+    }
+}
