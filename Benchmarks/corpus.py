@@ -45,7 +45,7 @@ def stage(folder, wanted):
 
 def build(work, gib):
     """Makes what is missing in `work`; the paths by name."""
-    made = {name: os.path.join(work, "corpus-%g-%s" % (gib, name)) for name in ["plain.qcow2", "zlib.qcow2", "zstd.qcow2"]}
+    made = {name: os.path.join(work, "corpus-%g-%s" % (gib, name)) for name in ["plain.qcow2", "zlib.qcow2", "zstd.qcow2", "plain.vhd"]}
     made["raw"] = os.path.join(work, "corpus-%g.raw" % gib)
     made["empty"] = os.path.join(work, "empty-64T.qcow2")
     if not os.path.exists(made["raw"]):
@@ -63,15 +63,16 @@ def build(work, gib):
         run("mke2fs", "-q", "-F", "-t", "ext4", "-d", tree, draft)
         shutil.rmtree(tree)
         os.rename(draft, made["raw"])
-    for name, options in [
-        ("plain.qcow2", []),
-        ("zlib.qcow2", ["-c", "-o", "compression_type=zlib"]),
-        ("zstd.qcow2", ["-c", "-o", "compression_type=zstd"]),
+    for name, format, options in [
+        ("plain.qcow2", "qcow2", []),
+        ("zlib.qcow2", "qcow2", ["-c", "-o", "compression_type=zlib"]),
+        ("zstd.qcow2", "qcow2", ["-c", "-o", "compression_type=zstd"]),
+        ("plain.vhd", "vpc", ["-o", "force_size=on"]),
     ]:
         if not os.path.exists(made[name]):
             say("making " + name)
             draft = made[name] + ".draft"
-            run("qemu-img", "convert", "-W", "-m", "16", "-f", "raw", "-O", "qcow2", *options, made["raw"], draft)
+            run("qemu-img", "convert", "-W", "-m", "16", "-f", "raw", "-O", format, *options, made["raw"], draft)
             os.rename(draft, made[name])
     if not os.path.exists(made["empty"]):
         run("qemu-img", "create", "-q", "-f", "qcow2", made["empty"], "64T")
@@ -86,3 +87,8 @@ def same_file(first, second):
 def same_disk(first, second):
     """True where two images hold the same disk."""
     return subprocess.run(["qemu-img", "compare", "-q", first, second], check=False).returncode == 0
+
+
+def same_vhd(first, second):
+    """The same for VHDs, which are not always told by their first bytes."""
+    return subprocess.run(["qemu-img", "compare", "-q", "-f", "vpc", "-F", "vpc", first, second], check=False).returncode == 0

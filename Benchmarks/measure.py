@@ -47,6 +47,7 @@ def jobs(reimage, made, shm):
     yield write("plain (peer with -t none)", [], "-W", "-t", "none")
     yield write("-c zlib", ["-c"])
     yield write("-c zstd", ["-c", "-o", "compression_type=zstd"])
+    yield from vhd_jobs(reimage, made)
     yield Job("compare", [reimage, "compare", "-q", "-f", "qcow2", "-F", "raw", plain, raw], compare)
     yield Job("digest (peer: compare)", [reimage, "digest", "-q", "-f", "qcow2", plain], compare)
     # From a shell, since starting a program from Python takes as long as the program.
@@ -58,6 +59,29 @@ def jobs(reimage, made, shm):
         [reimage, "convert", "-q", "-f", "qcow2", made["empty"], "{out}"],
         ["qemu-img", "convert", "-W", "-m", "16", "-f", "qcow2", "-O", "raw", made["empty"], "{out}"],
         folder=shm,
+    )
+
+
+def vhd_jobs(reimage, made):
+    """VHD in both directions; the exact size on both sides, which the peer must be asked for."""
+    for name, flags in [("", []), (" (peer with -t none)", ["-t", "none"])]:
+        yield Job(
+            "VHD to raw" + name,
+            [reimage, "convert", "-q", "-f", "vhd", "-O", "raw", made["plain.vhd"], "{out}"],
+            ["qemu-img", "convert", *flags, "-W", "-m", "16", "-f", "vpc", "-O", "raw", made["plain.vhd"], "{out}"],
+            check=corpus.same_file,
+        )
+        yield Job(
+            "raw to VHD" + name,
+            [reimage, "convert", "-q", "-f", "raw", "-O", "vhd", made["raw"], "{out}"],
+            ["qemu-img", "convert", *flags, "-W", "-m", "16", "-f", "raw", "-O", "vpc", "-o", "force_size=on", made["raw"], "{out}"],
+            check=corpus.same_vhd,
+        )
+    yield Job(
+        "raw to fixed VHD",
+        [reimage, "convert", "-q", "-f", "raw", "-O", "vhd", "-o", "subformat=fixed", made["raw"], "{out}"],
+        ["qemu-img", "convert", "-W", "-m", "16", "-f", "raw", "-O", "vpc", "-o", "subformat=fixed,force_size=on", made["raw"], "{out}"],
+        check=corpus.same_vhd,
     )
 
 
