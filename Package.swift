@@ -42,6 +42,7 @@ let package = Package(
         system("CZstd", pkgConfig: "libzstd", apt: "libzstd-dev", brew: "zstd"),
         system("CLZMA", pkgConfig: "liblzma", apt: "liblzma-dev", brew: "xz"),
         system("CDeflate", pkgConfig: "libdeflate", apt: "libdeflate-dev", brew: "libdeflate"),
+        system("CXXHash", pkgConfig: "libxxhash", apt: "libxxhash-dev", brew: "xxhash"),
         .target(name: "CReimageSystem"),
         // ISA-L's stream structure cannot be imported into Swift, so a C target stands before it.
         system("CISAL", pkgConfig: "libisal", apt: "libisal-dev", brew: "isa-l"),
@@ -52,7 +53,7 @@ let package = Package(
         library(
             "ReimageCodecs",
             [
-                "ReimageCore", "CZlib", "CZstd", "CLZMA", "CDeflate", "CIGZip",
+                "ReimageCore", "CZlib", "CZstd", "CLZMA", "CDeflate", "CXXHash", "CIGZip",
                 .product(name: "Crypto", package: "swift-crypto"),
             ]),
         library("RawFormat", ["ReimageCore", "ReimageCodecs"]),

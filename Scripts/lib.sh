@@ -19,6 +19,7 @@ readonly build_needs=(
     "module:libisal libisal-dev isa-l"
     "module:libzstd libzstd-dev zstd"
     "module:liblzma liblzma-dev xz"
+    "module:libxxhash libxxhash-dev xxhash"
 )
 # Outside tools that the tests and the sample images compare with.
 # shellcheck disable=SC2034  # used by the scripts that source this file

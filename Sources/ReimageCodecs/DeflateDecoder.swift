@@ -43,6 +43,32 @@ public final class DeflateDecoder {
         try result.get()
     }
 
+    /// Fills `target` with what `source`, all of it, decodes to.
+    /// - Throws: `.damaged` where the stream is invalid, cut short, ends before `source` does, or gives more or fewer
+    ///   bytes; `target` then holds anything.
+    public func decodeWhole(_ source: RawSpan, into target: inout MutableRawSpan) throws(ImageError) {
+        var consumed = 0
+        var produced = 0
+        let result = unsafe source.withUnsafeBytes { input in
+            unsafe target.withUnsafeMutableBytes { output in
+                unsafe libdeflate_deflate_decompress_ex(
+                    fast, input.baseAddress, input.count, output.baseAddress, output.count, &consumed, &produced)
+            }
+        }
+        switch result {
+        case LIBDEFLATE_SUCCESS: break
+        case LIBDEFLATE_INSUFFICIENT_SPACE:
+            throw .damaged("a deflate stream gives more than \(target.byteCount) bytes")
+        default: throw .damaged("a deflate stream is invalid or cut short")
+        }
+        guard produced == target.byteCount else {
+            throw .damaged("a deflate stream ends after \(produced) of \(target.byteCount) bytes")
+        }
+        guard consumed == source.byteCount else {
+            throw .damaged("\(source.byteCount - consumed) bytes follow the end of a deflate stream")
+        }
+    }
+
     private func decode(
         _ input: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer
     ) -> Result<Void, ImageError> {

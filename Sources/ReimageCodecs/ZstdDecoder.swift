@@ -49,6 +49,28 @@ public final class ZstdDecoder {
         }
     }
 
+    /// Fills `target` with what `source` decodes to, which must be one frame and nothing else: with its content size,
+    /// without dictionary and checksum.
+    /// - Throws: `.damaged` where it is not, and as ``decode(_:into:)`` does.
+    public func decodeSingleFrame(_ source: RawSpan, into target: inout MutableRawSpan) throws(ImageError) {
+        try check(source, produced: 0, of: target.byteCount)
+        let header = try ZstdFrameHeader(decoding: source)
+        guard header.kind == .data else { throw .damaged("a zstd frame is one to be skipped") }
+        guard let size = header.contentSize else { throw .damaged("a zstd frame does not tell its content size") }
+        guard size == UInt64(target.byteCount) else {
+            throw .damaged("a zstd frame holds \(size) bytes where there should be \(target.byteCount)")
+        }
+        guard !header.needsDictionary else { throw .damaged("a zstd frame needs a dictionary, and there is none") }
+        guard !header.hasChecksum else { throw .damaged("a zstd frame has a checksum where there should be none") }
+        let step = try decodeFrame(source, into: &target)
+        guard step.produced == target.byteCount else {
+            throw .damaged("a zstd frame ends after \(step.produced) of \(target.byteCount) bytes")
+        }
+        guard step.consumed == source.byteCount else {
+            throw .damaged("\(source.byteCount - step.consumed) bytes follow the end of a zstd frame")
+        }
+    }
+
     /// Refuses by its header a frame that cannot be decoded here, with the reason the library has no words for.
     private func check(_ frame: RawSpan, produced: Int, of count: Int) throws(ImageError) {
         guard ZstdFrameHeader.isFrame(frame) else {

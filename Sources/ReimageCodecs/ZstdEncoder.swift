@@ -26,6 +26,34 @@ public final class ZstdEncoder {
         unsafe ZSTD_CCtx_setParameter(context, ZSTD_c_checksumFlag, 0)
     }
 
+    /// An encoder of one of `levels`, whose every parameter is the one that the library has for sources of `chunkSize`
+    /// bytes, however short a source is; the window is `chunkSize` at the most. One thread, no long-distance search.
+    /// - Throws: `.invalidArgument` for a level that is none, `.exhausted` where there is no memory for it.
+    public convenience init(level: Int, chunkSize: Int) throws(ImageError) {
+        try self.init(level: level)
+        let chosen = ZSTD_getCParams(Int32(level), UInt64(chunkSize), 0)
+        let windowLog = min(chosen.windowLog, UInt32(max(chunkSize, 1).trailingZeroBitCount))
+        // What is left at 0 falls back to the library's own choice, so nothing of the level must stay behind.
+        unsafe ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, ZSTD_defaultCLevel())
+        let values: [(ZSTD_cParameter, Int32)] = [
+            (ZSTD_c_windowLog, Int32(windowLog)), (ZSTD_c_chainLog, Int32(chosen.chainLog)),
+            (ZSTD_c_hashLog, Int32(chosen.hashLog)), (ZSTD_c_searchLog, Int32(chosen.searchLog)),
+            (ZSTD_c_minMatch, Int32(chosen.minMatch)), (ZSTD_c_targetLength, Int32(chosen.targetLength)),
+            (ZSTD_c_strategy, Int32(chosen.strategy.rawValue)), (ZSTD_c_dictIDFlag, 0),
+        ]
+        for (parameter, value) in values {
+            guard ZSTD_isError(unsafe ZSTD_CCtx_setParameter(context, parameter, value)) == 0 else {
+                throw ImageError(.invalidArgument, "libzstd takes no chunks of \(chunkSize) bytes")
+            }
+        }
+    }
+
+    /// The version of libzstd that does the work, for instance `1.5.4`.
+    public static var libraryVersion: String {
+        // SAFETY: the library returns a constant string.
+        unsafe String(cString: ZSTD_versionString())
+    }
+
     deinit { unsafe ZSTD_freeCCtx(context) }
 
     /// Appends the frame of `source` to `output` and gives `true`; `false`, and nothing is appended, where it is longer

@@ -103,7 +103,7 @@ final class Committer: Sendable {
         let summary = state.withLock { state in
             var summary = state.summary
             summary.byteCount = byteCount
-            summary.digest = state.tree?.finish(byteCount: byteCount)
+            summary.digest = state.tree?.digest(byteCount: byteCount)
             return summary
         }
         let digest = summary.digest?.hash.bytes

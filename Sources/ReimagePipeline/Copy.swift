@@ -1,3 +1,4 @@
+public import ReimageCodecs
 public import ReimageCore
 internal import ReimageSystem
 

@@ -114,8 +114,7 @@ final class CopyWorker {
         if batch.byteCount < whole { batch.buffer.withMutableBytes(batch.byteCount..<whole) { $0.zero() } }
         return batch.buffer.withBytes(0..<whole) { bytes in
             stride(from: 0, to: whole, by: size).map { start in
-                let leaf = bytes.extracting(start..<start + size)
-                return leaf.isZero ? DigestTree.zeroNodes[0] : DigestTree.leaf(of: leaf)
+                DigestTree.leaf(of: bytes.extracting(start..<start + size))
             }
         }
     }

@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import Reimage
+internal import ReimageCodecs
 internal import ReimageCore
 internal import ReimagePipeline
 
