@@ -41,7 +41,7 @@ final class Mapping: Sendable {
         while walk.goesOn {
             let index = Int(walk.position >> geometry.l1CoverageBits)
             let page = try l1Page(index, &lookup)
-            let entry = try page.entry(at: index % Self.l1EntriesPerPage * 8)
+            let entry = try page.entry(UInt64.self, at: index % Self.l1EntriesPerPage * 8)
             walk.work -= 1
             if entry & ~L2Decoder.copiedFlag == 0 {
                 let next = UInt64(try skipAbsent(page, index, until: end, &walk)) << geometry.l1CoverageBits

@@ -11,7 +11,7 @@ public struct VHDFormat: ImageFormat {
     /// The cookie at the start decides; a fixed image has none, and is found by its footer where that agrees with the
     /// file in everything: a guest could have written it, but hardly by chance.
     public func probe(head: RawSpan, tail: RawSpan, byteCount: UInt64?) -> ProbeResult {
-        if Footer.isOne(head) { return .yes }
+        if head.byteCount >= Footer.byteCount, Footer.isOne(head) { return .yes }
         guard let byteCount else { return .no }
         for size in [Footer.byteCount, Footer.byteCount - 1] where tail.byteCount >= size {
             let bytes = tail.extracting(tail.byteCount - size..<tail.byteCount)
@@ -30,7 +30,17 @@ public struct VHDFormat: ImageFormat {
         return .no
     }
 
+    /// Opens an image: reads its footers, its dynamic header and the names of its parent.
+    ///
+    /// Of `context.options` it takes `vhd-size` (`current`, `chs`), `vhd-footer` (`head`, `tail`), `ignore-checksums` and
+    /// `ignore-parent-id` (`on`). The parent is opened by ``DiskImage/content()``, which needs it.
+    /// - Throws: `.damaged` with the field's place; `.unsupported` for a kind or version that is not known;
+    ///   `.invalidArgument` for an option that cannot be.
     public func open(_ source: ImageSource, _ context: OpenContext) throws(ImageError) -> any DiskImage {
-        throw ImageError(.unsupported, "not yet")
+        do {
+            return try VHDImage(source, context)
+        } catch {
+            throw error.inFile(source.name)
+        }
     }
 }

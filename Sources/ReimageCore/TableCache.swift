@@ -1,42 +1,53 @@
-internal import ReimageCore
 internal import Synchronization
 
-/// Up to 64 KiB of an L1 or L2 table as stored, big-endian; never changes.
-final class TablePage: Sendable {
-    /// The longest page in bytes. Tables are cached by pages, as an L1 table may be 32 MiB and an L2 table 2 MiB.
-    static let longest: UInt64 = 64 << 10
+/// Up to 64 KiB of a table as stored; never changes.
+public final class TablePage: Sendable {
+    /// The longest page in bytes. Tables are cached by pages, as a table of qcow2 may be 32 MiB and one of a VHD 16 GiB.
+    public static let longest: UInt64 = 64 << 10
 
     /// The place of the first entry.
-    let place: HostOffset
-    private let bytes: [UInt8]
-    /// The value of every 8 byte word where they are all equal, so that empty tables cost nothing to walk.
-    let uniform: UInt64?
+    public let place: HostOffset
+    @usableFromInline let bytes: [UInt8]
+    /// The 8 bytes, as a big-endian number, that the page is made of from its start to its end, so that empty tables
+    /// cost nothing to walk. What is left at the end, where the length is no multiple of 8, must be their beginning.
+    /// `nil` where that is not so, or the page is shorter than 8 bytes.
+    public let uniform: UInt64?
 
     fileprivate init(place: HostOffset, bytes: [UInt8]) throws(ImageError) {
         self.place = place
         self.bytes = bytes
         uniform = try bytes.withBytes { (words) throws(ImageError) in
+            guard words.byteCount >= 8 else { return nil }
             let first = try words.big(UInt64.self, at: 0)
             var position = 8
-            while position < words.byteCount {
+            while position + 8 <= words.byteCount {
                 guard try words.big(UInt64.self, at: position) == first else { return nil }
                 position += 8
+            }
+            var rest = first
+            while position < words.byteCount {
+                guard try words.big(UInt8.self, at: position) == UInt8(rest >> 56) else { return nil }
+                rest <<= 8
+                position += 1
             }
             return first
         }
     }
 
     /// The length in bytes.
-    var byteCount: Int { bytes.count }
+    public var byteCount: Int { bytes.count }
 
     /// Lends the stored entries: one retain for a loop over them.
-    @inline(__always)
-    func withEntries<Value>(_ body: (RawSpan) throws(ImageError) -> Value) throws(ImageError) -> Value {
+    @inlinable
+    public func withEntries<Value>(_ body: (RawSpan) throws(ImageError) -> Value) throws(ImageError) -> Value {
         try bytes.withBytes(body)
     }
 
-    /// The number at byte `position`.
-    func entry(at position: Int) throws(ImageError) -> UInt64 {
+    /// The big-endian number at byte `position`.
+    @inlinable
+    public func entry<Number: FixedWidthInteger & BitwiseCopyable>(
+        _ type: Number.Type = Number.self, at position: Int
+    ) throws(ImageError) -> Number {
         try bytes.withBytes { (words) throws(ImageError) in try words.big(at: position) }
     }
 }
@@ -44,8 +55,8 @@ final class TablePage: Sendable {
 /// The pages last used, bounded by bytes whatever the image; safe from any thread.
 ///
 /// The bound counts for one image. It is low because a chain has a cache for each of its images, and enough because
-/// 4 MiB of L2 tables map 32 GiB with usual clusters.
-final class TableCache: Sendable {
+/// 4 MiB of qcow2's L2 tables map 32 GiB with usual clusters, and as much of a VHD's table 2 TiB.
+public final class TableCache: Sendable {
     /// The bytes a page takes besides its entries, roughly; with 512 byte clusters it is not little.
     private static let overhead = 160
 
@@ -69,16 +80,17 @@ final class TableCache: Sendable {
     private let mostBytes: Int
     fileprivate let state = Mutex(State())
 
-    init(_ store: any ByteStore, mostBytes: Int = 4 << 20) {
+    /// A cache of tables of `store` that holds `mostBytes` at most.
+    public init(_ store: any ByteStore, mostBytes: Int = 4 << 20) {
         self.store = store
         self.mostBytes = mostBytes
     }
 
     /// The bytes held now.
-    var byteCount: Int { state.withLock { $0.byteCount } }
+    public var byteCount: Int { state.withLock { $0.byteCount } }
 
     /// The page of `count` bytes at `place`, which the caller bounded by the file and by ``TablePage/longest``.
-    func page(at place: HostOffset, count: Int) throws(ImageError) -> TablePage {
+    public func page(at place: HostOffset, count: Int) throws(ImageError) -> TablePage {
         if let page = state.withLock({ $0.use(place.value) }), page.byteCount == count { return page }
         // Read without the lock: two threads may read the same page, and one copy is dropped.
         let page = try TablePage(place: place, bytes: try store.bytes(at: place, count: count))
