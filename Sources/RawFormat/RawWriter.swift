@@ -36,7 +36,9 @@ public final class RawWriter: ImageWriter {
     /// A grain of 0 stores zeros as data, whatever the preallocation; one larger than a chunk counts as a chunk.
     /// - Throws: `.invalidArgument` for an option, a value or a grain that is none.
     public init(_ plan: WritePlan) throws(ImageError) {
-        let preallocation = try Self.preallocation(plan.options)
+        let option = RawPreallocation.option
+        let preallocation: RawPreallocation =
+            try OptionValues(plan.options, known: [option], of: .raw).choice(option.name) ?? .off
         let grain = plan.sparseGrain
         guard grain == 0 || grain >= 512 && grain & (grain - 1) == 0 else {
             throw ImageError(
@@ -49,22 +51,6 @@ public final class RawWriter: ImageWriter {
         needs = WriterNeeds(
             chunkSize: Self.chunkSize, grainSize: grain == 0 ? Self.chunkSize : min(grain, Self.chunkSize),
             ascending: isAppendOnly)
-    }
-
-    private static func preallocation(_ options: [String: String]) throws(ImageError) -> RawPreallocation {
-        let option = RawPreallocation.option
-        if let unknown = options.keys.filter({ $0 != option.name }).min() {
-            throw ImageError(
-                .invalidArgument, "raw images have no option called '\(unknown)'",
-                advice: "Known options: \(option.name)=\(option.values).")
-        }
-        guard let value = options[option.name] else { return .off }
-        guard let preallocation = RawPreallocation(rawValue: value) else {
-            throw ImageError(
-                .invalidArgument, "'\(value)' is no value of the option \(option.name)",
-                advice: "Known values: \(option.values).")
-        }
-        return preallocation
     }
 
     public func mostBytes(forDisk byteCount: UInt64) throws(ImageError) -> UInt64 { byteCount }
@@ -87,15 +73,7 @@ public final class RawWriter: ImageWriter {
         case .coded(let codec):
             throw ImageError(.invalidArgument, "a raw image cannot hold chunks coded by \(codec)")
         }
-        var steps: [Placement.Step] = []
-        try map.forEachRun(in: chunk.input) { (kind, run) throws(ImageError) in
-            let place = HostOffset(chunk.range.start.value) + UInt64(run.lowerBound - chunk.input.lowerBound)
-            steps.append(
-                kind.readsAsZero
-                    ? .zero(HostRange(start: place, count: UInt64(run.count)), zeroMode)
-                    : .write(.input(run), at: place))
-        }
-        for step in steps { placement.append(step) }
+        try placement.append(chunk, map, at: HostOffset(chunk.range.start.value), zeros: zeroMode)
     }
 
     /// Gives the file its length to the byte; the pipe has it already.

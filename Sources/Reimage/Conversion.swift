@@ -133,6 +133,7 @@ public struct Conversion: Sendable {
             // The data first: an image never refers to a file that is not there.
             try place.data?.commit()
             try place.partial?.commit()
+            for remark in writer.remarks { note(Note(remark)) }
             return summary
         } catch {
             place.partial?.discard()
@@ -232,26 +233,5 @@ public struct Conversion: Sendable {
         throw ImageError(
             .targetFailed, "may need \(needed) bytes, and its file system has \(free) free", file: target,
             advice: "Free some space; or pass --no-space-check if much of the data is zeros.")
-    }
-
-    private func verify(_ summary: CopySummary, _ place: Place) throws(ImageError) {
-        guard let path = place.path, let written = summary.digest else { return }
-        // The files below are those that the user named just now, and whatever they were allowed to refer to.
-        var opener = ImageOpener(
-            registry: registry, references: ReferencePolicy(allowsAny: true, maximumDepth: references.maximumDepth + 1),
-            cache: .direct, cancellation: options.cancellation)
-        opener.options = readerOptions
-        opener.parentDirectories = parentDirectories
-        if let data = place.data { opener.substitutes[data.finalPath] = data.partialPath }
-        let disk = try opener.open(path, format: format).disk(for: "verifying")
-        // A file that was written over may be longer than the disk that went into it.
-        let content = DiskContent.random(
-            disk.byteCount > summary.byteCount ? DiskPrefix(disk, byteCount: summary.byteCount) : disk)
-        let found = try content.digest(options, phase: .verify)
-        guard found == written else {
-            throw ImageError(
-                .mismatch, "reads back as \(found), but \(written) was written", file: target,
-                advice: "The medium, its cable or the memory is failing; do not rely on this target.")
-        }
     }
 }

@@ -213,6 +213,9 @@ public protocol ImageWriter: AnyObject {
     /// The path of a second file, which the guest's data goes to; `nil` where all is in one.
     var dataFile: String? { get }
 
+    /// Sentences that the user should read of the image; complete once it is finished.
+    var remarks: [String] { get }
+
     /// The most bytes that the image of a disk of `byteCount` bytes can take, all of them data.
     func mostBytes(forDisk byteCount: UInt64) throws(ImageError) -> UInt64
 
@@ -234,6 +237,7 @@ public protocol ImageWriter: AnyObject {
 
 extension ImageWriter {
     public var dataFile: String? { nil }
+    public var remarks: [String] { [] }
     public func makeEncoder() throws(ImageError) -> (any ChunkEncoder)? { nil }
     public func begin(into placement: inout Placement) throws(ImageError) {}
 }

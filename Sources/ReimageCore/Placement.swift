@@ -46,6 +46,18 @@ public struct Placement: Sendable {
         steps[steps.count - 1] = merged
     }
 
+    /// Adds a chunk's bytes as they are, from `place` on: data is written from the batch's input, and all else made zeros.
+    public mutating func append(
+        _ chunk: Chunk, _ map: borrowing GrainMap, at place: HostOffset, zeros mode: ZeroMode
+    ) throws(ImageError) {
+        try map.forEachRun(in: chunk.input) { (kind, run) throws(ImageError) in
+            let start = place + UInt64(run.lowerBound - chunk.input.lowerBound)
+            append(
+                kind.readsAsZero
+                    ? .zero(HostRange(start: start, count: UInt64(run.count)), mode) : .write(.input(run), at: start))
+        }
+    }
+
     private static func merge(_ first: Step, _ second: Step) -> Step? {
         switch (first, second) {
         case (.write(.input(let left), let start, let part), .write(.input(let right), let next, let other))

@@ -46,7 +46,7 @@ public final class LayoutSink: ByteSink {
         throw ImageError(
             .unsupported,
             "to go into a pipe, the image's tables must be known first, and they pass \(humanSize(UInt64(mostMetadata)))",
-            advice: "Write to a file, or take larger clusters (-o cluster_size=2M).")
+            advice: "Write to a file, or take larger units (-o cluster_size=2M for qcow2, block_size for vhd).")
     }
 
     public func zero(_ range: HostRange, mode: ZeroMode) throws(ImageError) {

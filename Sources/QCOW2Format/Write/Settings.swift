@@ -43,15 +43,10 @@ struct WriterSettings: Sendable {
 
     /// - Throws: `.invalidArgument` for an option, a value or a combination that is none.
     init(_ plan: WritePlan) throws(ImageError) {
-        let known = Self.options.map(\.name)
-        if let unknown = plan.options.keys.filter({ !known.contains($0) }).min() {
-            throw .option(
-                "qcow2 images have no option called '\(unknown)'", "Known options: \(known.joined(separator: ", ")).")
-        }
+        let values = try OptionValues(plan.options, known: Self.options, of: "qcow2")
         if let name = ["backing_file", "backing_fmt"].first(where: { plan.options[$0] != nil }) {
             throw .option("\(name) is not taken as an option of the writer: the plan names what lies below", nil)
         }
-        let values = OptionValues(plan.options)
         if let compat = values["compat"] {
             guard let version = ["0.10": 2, "v2": 2, "1.1": 3, "v3": 3][compat] else {
                 throw .option("'\(compat)' is no value of the option compat", "Known values: 0.10, 1.1.")
@@ -71,16 +66,10 @@ struct WriterSettings: Sendable {
             }
             refcountOrder = width.trailingZeroBitCount
         }
-        hasSubclusters = try values.flag("extended_l2")
-        hasLazyRefcounts = try values.flag("lazy_refcounts")
-        dataFileIsRaw = try values.flag("data_file_raw")
-        if let value = values["preallocation"] {
-            guard let mode = Preallocation(rawValue: value) else {
-                throw .option(
-                    "'\(value)' is no value of the option preallocation", "Known values: off, metadata, falloc, full.")
-            }
-            preallocation = mode
-        }
+        hasSubclusters = try values.flag("extended_l2") ?? false
+        hasLazyRefcounts = try values.flag("lazy_refcounts") ?? false
+        dataFileIsRaw = try values.flag("data_file_raw") ?? false
+        preallocation = try values.choice("preallocation") ?? .off
         try readCompression(values, plan)
         try readFiles(values, plan)
         try checkCombinations(plan)
@@ -160,28 +149,6 @@ struct WriterSettings: Sendable {
         case .metadata: return .sparse
         case .falloc: return .allocated
         case .full: return .written
-        }
-    }
-}
-
-/// Options by name, read as numbers and flags.
-private struct OptionValues {
-    private let texts: [String: String]
-
-    init(_ texts: [String: String]) { self.texts = texts }
-
-    subscript(name: String) -> String? { texts[name] }
-
-    func size(_ name: String) throws(ImageError) -> UInt64? {
-        guard let text = texts[name] else { return nil }
-        do { return try ByteSize.parse(text).count } catch { throw .option("\(name)=\(error.description)", nil) }
-    }
-
-    func flag(_ name: String) throws(ImageError) -> Bool {
-        switch texts[name] {
-        case nil, "off", "false", "no": return false
-        case "on", "true", "yes": return true
-        case .some(let text): throw .option("'\(text)' is no value of the option \(name)", "Known values: on, off.")
         }
     }
 }
