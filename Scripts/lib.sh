@@ -35,11 +35,13 @@ readonly test_needs=(
     "command:zstd zstd zstd"
     "command:gzip gzip -"
     "command:python3 python3 python"
+    "python:ensurepip python3-venv python"
 )
 
 present() {
     case $1 in
     command:*) command -v "${1#*:}" >/dev/null 2>&1 || [[ -x /usr/sbin/${1#*:} || -x /sbin/${1#*:} ]] ;;
+    python:*) python3 -c "import ${1#*:}" >/dev/null 2>&1 ;;
     module:*) command -v pkg-config >/dev/null 2>&1 && pkg-config --exists "${1#*:}" ;;
     esac
 }
@@ -76,6 +78,21 @@ require() {
         fail "apt-get failed; its output is above"
     fi
     rm -f "$log"
+}
+
+# Readers that come as Python modules, in an environment of their own, where the tests look for it: Debian's Python
+# refuses to be added to. Without a network the tests go without them, and say so.
+python_readers() {
+    local place="$build/python"
+    "$place/bin/python3" -c 'import pyvhdi' >/dev/null 2>&1 && return
+    say "${0##*/}: installing libvhdi-python from PyPI"
+    mkdir -p "$build"
+    rm -rf "$place"
+    if ! { python3 -m venv "$place" &&
+        "$place/bin/python3" -m pip install -q --disable-pip-version-check 'libvhdi-python>=20260901'; } >&2; then
+        rm -rf "$place"
+        say "${0##*/}: libvhdi could not be installed; the tests go on without it"
+    fi
 }
 
 require_swift() {
