@@ -1,3 +1,4 @@
+internal import ReimageCodecs
 internal import ReimageCore
 internal import ReimagePipeline
 internal import ReimageSystem

@@ -26,7 +26,7 @@ final class DynamicWriter: ImageWriter {
     let needs: WriterNeeds
     private let settings: WriterSettings
     private let plannedEntries: UInt64?
-    private var table: BlockTable
+    private var table: TableBuilder
     private var open: OpenBlock?
     /// The bitmap in which every sector counts, in the space that it takes before its block.
     private let fullBitmap: [UInt8]
@@ -37,9 +37,9 @@ final class DynamicWriter: ImageWriter {
     init(_ settings: WriterSettings, _ plan: WritePlan) throws(ImageError) {
         self.settings = settings
         plannedEntries = try plan.byteCount.map { (byteCount) throws(ImageError) in
-            try BlockTable.entries(forDisk: settings.size(ofDisk: byteCount), blockSize: settings.blockSize)
+            try TableBuilder.entries(forDisk: settings.size(ofDisk: byteCount), blockSize: settings.blockSize)
         }
-        table = BlockTable(
+        table = TableBuilder(
             blockSize: settings.blockSize, from: Self.tablePlace(settings) + Self.tableSpace(plannedEntries))
         bitmapByteCount = Int(DynamicHeader.bitmapByteCount(blockSize: UInt32(settings.blockSize)))
         fullBitmap = Self.page(
@@ -61,7 +61,7 @@ final class DynamicWriter: ImageWriter {
         UInt64(headByteCount + (settings.parent?.byteCount ?? 0))
     }
 
-    private static func tableSpace(_ entries: UInt64?) -> UInt64 { entries.map(BlockTable.byteCount(entries:)) ?? 0 }
+    private static func tableSpace(_ entries: UInt64?) -> UInt64 { entries.map(TableBuilder.byteCount(entries:)) ?? 0 }
 
     /// A bitmap behind what is left of its space.
     private static func page(of bitmap: [UInt8], byteCount: Int) -> [UInt8] {
@@ -70,10 +70,10 @@ final class DynamicWriter: ImageWriter {
 
     /// Every block of the disk stored.
     func mostBytes(forDisk byteCount: UInt64) throws(ImageError) -> UInt64 {
-        let entries = try BlockTable.entries(
+        let entries = try TableBuilder.entries(
             forDisk: settings.size(ofDisk: byteCount), blockSize: settings.blockSize)
         let start = Self.tablePlace(settings) + Self.tableSpace(plannedEntries == nil ? nil : entries)
-        let blocks = BlockTable(blockSize: settings.blockSize, from: start)
+        let blocks = TableBuilder(blockSize: settings.blockSize, from: start)
         let end = blocks.next + entries * blocks.stride
         return end.value + Self.tableSpace(plannedEntries == nil ? entries : nil) + UInt64(Footer.byteCount)
     }
@@ -112,12 +112,12 @@ final class DynamicWriter: ImageWriter {
     func finish(_ disk: WrittenDisk, into placement: inout Placement) throws(ImageError) {
         close(into: &placement)
         let size = try settings.size(ofDisk: disk.byteCount)
-        let entries = try BlockTable.entries(forDisk: size, blockSize: settings.blockSize)
+        let entries = try TableBuilder.entries(forDisk: size, blockSize: settings.blockSize)
         guard plannedEntries == nil || plannedEntries == entries else {
             throw ImageError(.unreadable, "the disk has \(disk.byteCount) bytes, and had another length before")
         }
         remarks += [settings.remark(onSizeOfDisk: disk.byteCount)].compactMap(\.self)
-        let tableByteCount = Int(BlockTable.byteCount(entries: entries))
+        let tableByteCount = Int(TableBuilder.byteCount(entries: entries))
         var bat = [UInt8](repeating: 0, count: tableByteCount)
         bat.withMutableBytes { table.store(in: &$0, at: 0, byteCount: tableByteCount) }
         let uniqueID = settings.stamp.uniqueID ?? contentID(of: disk, size: size, bat)
@@ -136,7 +136,7 @@ final class DynamicWriter: ImageWriter {
         }
         if !table.isEmpty {
             // Up to the first block, so that the file has no hole there.
-            head += [UInt8](repeating: 0, count: (Int(BlockTable.alignment) - head.count % 4096) % 4096)
+            head += [UInt8](repeating: 0, count: (Int(TableBuilder.alignment) - head.count % 4096) % 4096)
         }
         placement.append(.write(.metadata(footer), at: end))
         placement.append(.setByteCount(end.value + UInt64(Footer.byteCount)))

@@ -36,7 +36,7 @@ struct WriterSettings: Sendable {
     let sizeUnit: UInt64
     /// Who wants that, where it is not the format.
     let profile: Profile?
-    let parent: ParentNames?
+    let parent: StoredParentNames?
     let stamp: ImageStamp
 
     /// - Throws: `.invalidArgument` for an option, a value or a combination that is none; `.unsupported` for what no VHD
@@ -60,7 +60,7 @@ struct WriterSettings: Sendable {
         profile = try values.choice("profile")
         let subformat: Subformat? = try values.choice("subformat")
         parent = try plan.backing.map { (backing) throws(ImageError) in
-            try ParentNames(backing, plan.backingFacts, stamp: plan.stamp)
+            try StoredParentNames(backing, plan.backingFacts, stamp: plan.stamp)
         }
         kind = try Self.kind(subformat, profile, hasParent: parent != nil)
         blockSize = try Self.blockSize(try values.size("block_size"), kind)

@@ -3,7 +3,7 @@ internal import ReimageCore
 /// What a differencing image keeps of its parent: its unique id, when it was changed, and the names it may be found by.
 ///
 /// - Source: the specification's "Parent Locator Entries" and "Dynamic Disk Header Format".
-struct ParentNames: Hashable, Sendable {
+struct StoredParentNames: Hashable, Sendable {
     /// A locator, and the bytes it points to.
     struct Located: Hashable, Sendable {
         var platform: UInt32

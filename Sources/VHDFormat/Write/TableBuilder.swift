@@ -1,7 +1,7 @@
 internal import ReimageCore
 
 /// Hands out the blocks of a new image front to back, and keeps the block allocation table (BAT).
-struct BlockTable {
+struct TableBuilder {
     /// The most entries there is memory for: 16 MiB of table.
     static let mostEntries: UInt64 = 4 << 20
     private static let unused = UInt32.max
