@@ -106,7 +106,7 @@ struct FileReferenceResolver: ReferenceResolver {
         var failure: ImageError?
         for candidates in candidates(for: names, own) {
             guard let path = existing(candidates) else {
-                lookedFor += candidates
+                lookedFor += candidates.filter { !lookedFor.contains($0) }
                 continue
             }
             do throws(ImageError) {
