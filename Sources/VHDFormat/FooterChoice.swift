@@ -52,7 +52,10 @@ struct FooterChoice {
         if !found.footer.hasRightChecksum {
             remarks.append("the footer's checksum is wrong; it was taken all the same")
         }
-        if kind == .fixed, found.place == .zero {
+        // A guest may have such a footer in its first sector, but not the one of its own image.
+        if kind == .fixed, case .sound(let first, .fixed) = head,
+            found.place == .zero || first.footer.uniqueID == found.footer.uniqueID
+        {
             throw .damaged(
                 "the footer at the start is that of a fixed disk, which has none there", at: .zero,
                 advice: "The image contradicts itself; if its end was cut off, it cannot be read safely.")

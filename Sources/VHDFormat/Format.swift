@@ -17,11 +17,12 @@ public struct VHDFormat: ImageFormat {
             let bytes = tail.extracting(tail.byteCount - size..<tail.byteCount)
             guard let footer = Footer(decoding: bytes), footer.hasRightChecksum, footer.version == Footer.version
             else { continue }
+            let start = byteCount - UInt64(size)
             switch footer.kind {
-            case .fixed where footer.dataOffset == Footer.noHeader && footer.currentSize == byteCount - UInt64(size):
+            case .fixed where footer.dataOffset == Footer.noHeader && footer.currentSize == start:
                 return .likely(
                     Note("its footer is that of a fixed VHD, so it is read as one; pass -f raw if it is a raw disk"))
-            case .dynamic, .differencing:
+            case .dynamic where footer.dataOffset < start, .differencing where footer.dataOffset < start:
                 return .likely(
                     Note("its footer is that of a VHD whose start is damaged; pass -f raw if it is a raw disk"))
             default: continue

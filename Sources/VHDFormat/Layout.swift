@@ -108,9 +108,22 @@ struct Layout {
         }
         let table = try TableRange(
             "the block allocation table", offset: header.tableOffset, count: needed, stride: 4, within: length)
+        try check(table, header: place)
         return Sparse(
             header: header, place: place, table: table, blockSize: UInt64(block),
             bitmapByteCount: DynamicHeader.bitmapByteCount(blockSize: block))
+    }
+
+    /// The table must not lie on what is at a fixed place or pointed to by the footer: its entries would be other numbers.
+    private static func check(_ table: TableRange, header: HostOffset) throws(ImageError) {
+        let end = table.start + UInt64(table.byteCount)
+        guard table.start >= HostOffset(UInt64(Footer.byteCount)),
+            end <= header || table.start >= header + UInt64(DynamicHeader.byteCount)
+        else {
+            throw .damaged(
+                "the block allocation table at \(table.start) lies on the footer's copy or the dynamic header",
+                at: DynamicHeader.place(DynamicHeader.Field.tableOffset, at: header))
+        }
     }
 
     /// The error for a structure whose checksum is wrong.

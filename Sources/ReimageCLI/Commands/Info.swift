@@ -103,7 +103,7 @@ struct InfoText {
         if info.isEncrypted { line("encrypted", "yes") }
         if info.isDirty { line("cleanly shut down", "no") }
         if let backing = info.backing {
-            line("backing file", backing.name)
+            line(backing.role, backing.name)
             line("backing format", backing.format?.text ?? "not declared")
         }
         if !info.snapshots.isEmpty {
