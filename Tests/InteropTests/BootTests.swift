@@ -29,18 +29,21 @@ import Testing
 
     @Test(arguments: [
         [], ["-c"], ["-c", "--codec", "zstd"], ["-o", "extended_l2=on"], ["-o", "compat=0.10,cluster_size=4k"],
-        ["-o", "data_file=data.raw"],
+        ["-o", "data_file=data.raw"], ["-O", "vhd"], ["-O", "vhd", "-o", "subformat=fixed"],
     ])
     func aConvertedDiskBoots(_ flags: [String]) throws {
         guard let qemu = Program(named: "qemu-system-x86_64") else { return }
         let reimage = try #require(Program.reimage)
+        let isVHD = flags.contains("vhd")
+        let name = isVHD ? "disk.vhd" : "disk.qcow2"
         let line = "reimage boots \(flags.joined(separator: " "))"
         folder.write(Self.bootSector(saying: line) + pattern(3 << 20), to: "disk.raw")
-        try reimage.succeed(["convert", "-q", "-f", "raw"] + flags + ["disk.raw", "disk.qcow2"], in: folder)
+        try reimage.succeed(["convert", "-q", "-f", "raw"] + flags + ["disk.raw", name], in: folder)
         let process = try qemu.start(
             [
                 "-accel", "tcg", "-m", "32", "-display", "none", "-monitor", "none", "-nic", "none", "-no-reboot",
-                "-serial", "file:serial.txt", "-snapshot", "-drive", "file=disk.qcow2,format=qcow2,if=ide",
+                "-serial", "file:serial.txt", "-snapshot", "-drive",
+                "file=\(name),format=\(isVHD ? "vpc" : "qcow2"),if=ide",
             ], in: folder.path)
         let errors = Pipe()
         process.standardError = errors
