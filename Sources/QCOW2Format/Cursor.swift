@@ -16,7 +16,7 @@ final class QCOW2Cursor: DiskCursor {
 
     private let disk: QCOW2Disk
     private var lookup = TableLookup()
-    private var below: (any DiskCursor)?
+    private let below: DiskBelow.Cursor
     private var decoder: Decoder?
 
     /// Compressed bytes as they lie in the file.
@@ -28,7 +28,10 @@ final class QCOW2Cursor: DiskCursor {
     private var cluster = AlignedBuffer(byteCount: 0)
     private var clusterStart: UInt64?
 
-    init(_ disk: QCOW2Disk) { self.disk = disk }
+    init(_ disk: QCOW2Disk) {
+        self.disk = disk
+        below = disk.below.makeCursor()
+    }
 
     func read(into buffer: inout MutableRawSpan, at offset: GuestOffset) throws(ImageError) {
         do {
@@ -41,7 +44,9 @@ final class QCOW2Cursor: DiskCursor {
                 switch run.kind {
                 case .zero: buffer.zero(range)
                 case .unallocated:
-                    try buffer.withSlice(range) { (slice) throws(ImageError) in try readBelow(&slice, at: place) }
+                    try buffer.withSlice(range) { (slice) throws(ImageError) in
+                        try below.read(into: &slice, at: place)
+                    }
                 case .data:
                     try buffer.withSlice(range) { (slice) throws(ImageError) in
                         try disk.data.read(into: &slice, at: HostOffset(run.host))
@@ -53,24 +58,6 @@ final class QCOW2Cursor: DiskCursor {
         } catch {
             throw error.inFile(disk.store.name)
         }
-    }
-
-    /// Where nothing is stored here: the disk below, and zeros behind its end.
-    private func readBelow(_ slice: inout MutableRawSpan, at offset: GuestOffset) throws(ImageError) {
-        var filled = 0
-        if let device = disk.below, offset.value < device.byteCount {
-            filled = Int(min(UInt64(slice.byteCount), device.byteCount - offset.value))
-            let cursor = try belowCursor(device)
-            try slice.withSlice(0..<filled) { (part) throws(ImageError) in try cursor.read(into: &part, at: offset) }
-        }
-        slice.zero(filled..<slice.byteCount)
-    }
-
-    private func belowCursor(_ device: any BlockDevice) throws(ImageError) -> any DiskCursor {
-        if let below { return below }
-        let cursor = try device.makeCursor()
-        below = cursor
-        return cursor
     }
 }
 

@@ -15,8 +15,7 @@ final class QCOW2Disk: BlockDevice {
     let mapping: Mapping
     let geometry: Geometry
     let compression: CompressionType
-    /// The disk below, which decides where nothing is stored.
-    let below: (any BlockDevice)?
+    let below: DiskBelow
     /// log2 of the largest window that a zstd frame may ask for.
     let windowLogMax: Int
 
@@ -36,7 +35,7 @@ final class QCOW2Disk: BlockDevice {
         self.mapping = mapping
         self.geometry = geometry
         self.compression = compression
-        self.below = below
+        self.below = DiskBelow(below)
         self.windowLogMax = windowLogMax
         byteCount = mapping.byteCount
         readUnit = max(Int(geometry.clusterSize), below?.readUnit ?? 0)
@@ -65,7 +64,8 @@ final class QCOW2Disk: BlockDevice {
             let run = try run(at: offset, limit: limit)
             switch run.kind {
             case .zero: return Extent(.zero, count: run.count)
-            case .unallocated: return try unallocated(run, at: offset, layers, detail)
+            case .unallocated:
+                return try below.extent(at: offset, count: run.count, layers: layers, detail: detail)
             case .data: return try plain(run, detail)
             case .compressed:
                 let stored = StoredRun(
@@ -87,19 +87,6 @@ final class QCOW2Disk: BlockDevice {
         let run = try mapping.run(at: offset, limit: limit, &lookup)
         if run.kind != .compressed { last.withLock { $0 = (offset.value, run) } }
         return run
-    }
-
-    /// What the layer below says, up to its end; behind that, nothing is stored in this layer or below it.
-    private func unallocated(
-        _ run: Run, at offset: GuestOffset, _ layers: Layers, _ detail: ExtentDetail
-    ) throws(ImageError) -> Extent {
-        guard layers == .flattened, let below, offset.value < below.byteCount else {
-            return Extent(.hole, count: run.count)
-        }
-        let limit = min(run.count, below.byteCount - offset.value)
-        var extent = try below.extent(at: offset, limit: limit, layers: layers, detail: detail)
-        extent.depth += 1
-        return extent
     }
 
     private func plain(_ run: Run, _ detail: ExtentDetail) throws(ImageError) -> Extent {

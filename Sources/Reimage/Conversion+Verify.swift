@@ -41,26 +41,3 @@ extension Conversion {
         "The medium, its cable or the memory is failing; do not rely on this target."
     }
 }
-
-extension BlockDevice {
-    /// The first 4096 bytes from `start` on that do not all read as zeros; `nil` where there are none up to the end.
-    fileprivate func firstNonZero(from start: GuestOffset) throws(ImageError) -> GuestOffset? {
-        let cursor = try makeCursor()
-        var piece = AlignedBuffer(byteCount: 4096)
-        var position = start
-        while position.value < byteCount {
-            let extent = try extent(
-                at: position, limit: byteCount - position.value, layers: .flattened, detail: .tables)
-            var count = extent.count
-            if !extent.kind.readsAsZero {
-                count = min(count, 4096)
-                try piece.withMutableBytes(0..<Int(count)) { (span) throws(ImageError) in
-                    try cursor.read(into: &span, at: position)
-                }
-                guard piece.withBytes(0..<Int(count), { $0.isZero }) else { return position }
-            }
-            position += count
-        }
-        return nil
-    }
-}

@@ -4,9 +4,12 @@ internal import ReimageCore
 final class VHDCursor: DiskCursor {
     private let disk: VHDDisk
     private var lookup = TableLookup()
-    private var parent: (any DiskCursor)?
+    private let parent: DiskBelow.Cursor
 
-    init(_ disk: VHDDisk) { self.disk = disk }
+    init(_ disk: VHDDisk) {
+        self.disk = disk
+        parent = disk.parent.makeCursor()
+    }
 
     func read(into buffer: inout MutableRawSpan, at offset: GuestOffset) throws(ImageError) {
         do {
@@ -17,7 +20,7 @@ final class VHDCursor: DiskCursor {
                 let range = done..<done + Int(run.count)
                 try buffer.withSlice(range) { (slice) throws(ImageError) in
                     switch run.kind {
-                    case .unallocated: try readParent(&slice, at: place)
+                    case .unallocated: try parent.read(into: &slice, at: place)
                     case .data: try disk.store.read(into: &slice, at: HostOffset(run.host))
                     }
                 }
@@ -26,23 +29,5 @@ final class VHDCursor: DiskCursor {
         } catch {
             throw error.inFile(disk.store.name)
         }
-    }
-
-    /// Where nothing is stored here: the parent's bytes, and zeros behind its end.
-    private func readParent(_ slice: inout MutableRawSpan, at offset: GuestOffset) throws(ImageError) {
-        var filled = 0
-        if let device = disk.parent, offset.value < device.byteCount {
-            filled = Int(min(UInt64(slice.byteCount), device.byteCount - offset.value))
-            let cursor = try parentCursor(device)
-            try slice.withSlice(0..<filled) { (part) throws(ImageError) in try cursor.read(into: &part, at: offset) }
-        }
-        slice.zero(filled..<slice.byteCount)
-    }
-
-    private func parentCursor(_ device: any BlockDevice) throws(ImageError) -> any DiskCursor {
-        if let parent { return parent }
-        let cursor = try device.makeCursor()
-        parent = cursor
-        return cursor
     }
 }

@@ -10,8 +10,7 @@ final class VHDDisk: BlockDevice {
 
     let store: any ByteStore
     let mapping: Mapping
-    /// The parent's disk, which decides where nothing is stored.
-    let parent: (any BlockDevice)?
+    let parent: DiskBelow
 
     /// The run that the last query found. An extent query that is cut by the parent comes back within the same run, and
     /// walking the table anew each time would make a walk of the whole disk quadratic.
@@ -20,7 +19,7 @@ final class VHDDisk: BlockDevice {
     init(_ store: any ByteStore, _ mapping: Mapping, parent: (any BlockDevice)?) {
         self.store = store
         self.mapping = mapping
-        self.parent = parent
+        self.parent = DiskBelow(parent)
         byteCount = mapping.byteCount
         stores = [store] + (parent?.stores ?? [])
         readUnit = max(Int(Geometry.sectorSize), parent?.readUnit ?? 0)
@@ -31,7 +30,9 @@ final class VHDDisk: BlockDevice {
     ) throws(ImageError) -> Extent {
         do {
             let run = try run(at: offset, limit: limit)
-            guard run.kind == .data else { return try unallocated(run, at: offset, layers, detail) }
+            guard run.kind == .data else {
+                return try parent.extent(at: offset, count: run.count, layers: layers, detail: detail)
+            }
             return try HostRun.extent(run, of: store, detail)
         } catch {
             throw error.inFile(store.name)
@@ -48,19 +49,6 @@ final class VHDDisk: BlockDevice {
         let run = try mapping.run(at: offset, limit: limit, &lookup)
         last.withLock { $0 = (offset.value, run) }
         return run
-    }
-
-    /// What the parent says, up to its end; behind that, nothing is stored in this layer or below it.
-    private func unallocated(
-        _ run: Run, at offset: GuestOffset, _ layers: Layers, _ detail: ExtentDetail
-    ) throws(ImageError) -> Extent {
-        guard layers == .flattened, let parent, offset.value < parent.byteCount else {
-            return Extent(.hole, count: run.count)
-        }
-        let limit = min(run.count, parent.byteCount - offset.value)
-        var extent = try parent.extent(at: offset, limit: limit, layers: layers, detail: detail)
-        extent.depth += 1
-        return extent
     }
 }
 

@@ -26,7 +26,8 @@ struct FooterChoice {
             let isTail = options.footer == .tail || (options.footer == nil && lastKind == .fixed)
             found = isTail ? last : first
             kind = isTail ? lastKind : firstKind
-            tailIsFooter = true
+            // One with another id is that of a disk within the disk: this image's own was lost.
+            tailIsFooter = isTail || first.footer.uniqueID == last.footer.uniqueID
             if first.footer != last.footer {
                 remarks.append(
                     "the footers at the two ends differ; the one at the \(isTail ? "end" : "start") was taken "

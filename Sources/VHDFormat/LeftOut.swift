@@ -3,8 +3,6 @@ internal import ReimageCore
 /// What is stored behind the end of the disk, where its length was chosen so that something may be left out: the image
 /// has two sizes, or a fixed one holds more than its footer says.
 struct LeftOut {
-    private static let pieceByteCount: UInt64 = 256 << 10
-
     let store: any ByteStore
     let layout: Layout
     /// The parent's names, where there are any.
@@ -23,7 +21,9 @@ struct LeftOut {
                     "\(store.name): \(count) bytes behind the disk's end were left out, as the size of "
                         + "\(layout.byteCount) was asked for"))
         }
-        guard let place = try firstData(of: disk) else { return }
+        guard let place = try disk.firstNonZero(from: GuestOffset(layout.byteCount), context.cancellation) else {
+            return
+        }
         let sizes = layout.sizes
         var advice = "Pass --vhd-size current for a disk of \(sizes.current) bytes"
         if sizes.geometry > 0, sizes.geometry < sizes.current {
@@ -57,27 +57,5 @@ struct LeftOut {
         let table = BlockTable(store, layout, sparse, range: range, byteCount: byteCount, names: names?.places ?? [])
         return VHDDisk(
             store, Mapping(byteCount: byteCount, table: table, hasParent: layout.kind == .differencing), parent: nil)
-    }
-
-    /// The place of the first byte behind the chosen end that is not zero, as near as a piece.
-    private func firstData(of disk: any BlockDevice) throws(ImageError) -> GuestOffset? {
-        let cursor = try disk.makeCursor()
-        var piece = AlignedBuffer(byteCount: Int(min(Self.pieceByteCount, disk.byteCount - layout.byteCount)))
-        var place = GuestOffset(layout.byteCount)
-        while place.value < disk.byteCount {
-            try context.cancellation.check()
-            let extent = try disk.extent(at: place, limit: disk.byteCount - place.value)
-            let end = place + extent.count
-            while extent.kind == .data, place < end {
-                let range = 0..<Int(min(UInt64(piece.byteCount), end - place))
-                try piece.withMutableBytes(range) { (bytes) throws(ImageError) in
-                    try cursor.read(into: &bytes, at: place)
-                }
-                if !piece.withBytes(range, { $0.isZero }) { return place }
-                place += UInt64(range.count)
-            }
-            place = end
-        }
-        return nil
     }
 }

@@ -39,6 +39,19 @@ import Testing
         #expect(store.reads.load(ordering: .relaxed) == 2048)
     }
 
+    @Test func pagesOfOneValueSaySo() throws {
+        let ones = MemoryStore([UInt8](repeating: 0xFF, count: 64) + [1, 2, 3, 4, 1, 2, 3, 4, 1, 2, 3, 4, 0])
+        let cache = TableCache(ones)
+        for (place, count, uniform) in [
+            (0, 64, .max), (4, 60, .max), (8, 8, .max), (0, 4, nil), (0, 68, nil), (64, 12, 0x0102_0304_0102_0304),
+            (64, 13, nil), (63, 12, nil),
+        ] as [(UInt64, Int, UInt64?)] {
+            let page = try cache.page(at: HostOffset(place), count: count)
+            #expect(page.uniform == uniform, "\(count) bytes at \(place)")
+            #expect(page.byteCount == count)
+        }
+    }
+
     @Test func cacheIsSafeFromManyThreads() async throws {
         let cache = TableCache(MemoryStore([UInt8](repeating: 1, count: 1 << 20)), mostBytes: 16 << 10)
         await withTaskGroup(of: Void.self) { group in
