@@ -8,6 +8,7 @@ public final class LayoutSink: ByteSink {
         var written: UInt64 = 0
         var metadata: [(offset: HostOffset, bytes: [UInt8])] = []
         var metadataByteCount = 0
+        static let entryByteCount = 16
     }
 
     public let name = "layout"
@@ -38,8 +39,7 @@ public final class LayoutSink: ByteSink {
         guard let mostMetadata else { return }
         let copy = try bytes.bytes(0..<bytes.byteCount)
         let isTooMuch = state.withLock { state in
-            state.metadata.append((offset, copy))
-            state.metadataByteCount += copy.count
+            state.keep(copy, at: offset)
             return state.metadataByteCount > mostMetadata
         }
         guard isTooMuch else { return }
@@ -63,6 +63,13 @@ extension LayoutSink.State {
     fileprivate mutating func take(_ offset: HostOffset, _ count: UInt64) {
         written += count
         length = max(length, offset.value + count)
+    }
+
+    /// Keeps a table; one that is like the last, for instance the bitmap of a full block, takes only an entry.
+    fileprivate mutating func keep(_ bytes: [UInt8], at offset: HostOffset) {
+        let isRepeated = metadata.last?.bytes == bytes
+        metadata.append((offset, isRepeated ? metadata[metadata.count - 1].bytes : bytes))
+        metadataByteCount += Self.entryByteCount + (isRepeated ? 0 : bytes.count)
     }
 }
 

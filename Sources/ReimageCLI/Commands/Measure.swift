@@ -70,12 +70,14 @@ struct Measure: ParsableCommand {
         } else {
             content = .random(EmptyDisk(byteCount: size?.count ?? 0))
         }
+        let stamp = try SourceDate.stamp()
         let measure = try work.run { job in
             try Measurement(content, readsData: !extentsOnly, isOverBacking: backing != nil, options: job) {
                 (plan) throws(ImageError) in
                 var plan = plan
                 plan.options = options
                 plan.backing = backing
+                plan.stamp = stamp
                 // The image below is not opened: whatever its number is, it takes as much room.
                 plan.backingFacts = backing.map {
                     BackingFacts(path: $0.name, uniqueID: [UInt8](repeating: 0, count: 16))

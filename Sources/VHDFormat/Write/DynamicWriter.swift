@@ -28,9 +28,11 @@ final class DynamicWriter: ImageWriter {
     private let plannedEntries: UInt64?
     private var table: TableBuilder
     private var open: OpenBlock?
-    /// The bitmap in which every sector counts, in the space that it takes before its block.
-    private let fullBitmap: [UInt8]
     private let bitmapByteCount: Int
+    /// The zeros before a bitmap, which fill its space up to whole pages; a pipe gets them anyway.
+    private let gapByteCount: Int
+    /// The bitmap in which every sector counts, behind its gap.
+    private let fullBitmap: [UInt8]
     private(set) var remarks: [String] = []
 
     /// - Throws: `.unsupported` for a disk that is too small, too large, or too large for its blocks.
@@ -42,11 +44,12 @@ final class DynamicWriter: ImageWriter {
         table = TableBuilder(
             blockSize: settings.blockSize, from: Self.tablePlace(settings) + Self.tableSpace(plannedEntries))
         bitmapByteCount = Int(DynamicHeader.bitmapByteCount(blockSize: UInt32(settings.blockSize)))
-        fullBitmap = Self.page(
-            of: [UInt8](repeating: 0xFF, count: bitmapByteCount), byteCount: Int(table.bitmapSpace))
+        let isAppendOnly = plan.sink.contains(.appendOnly)
+        gapByteCount = isAppendOnly ? 0 : Int(table.bitmapSpace) - bitmapByteCount
+        fullBitmap =
+            [UInt8](repeating: 0, count: gapByteCount) + [UInt8](repeating: 0xFF, count: bitmapByteCount)
         let chunk = Int(min(settings.blockSize, Self.largestChunk))
         let hasParent = settings.parent != nil
-        let isAppendOnly = plan.sink.contains(.appendOnly)
         needs = WriterNeeds(
             chunkSize: chunk,
             grainSize: hasParent ? Int(Geometry.sectorSize) : min(settings.holeGrain ?? chunk, chunk),
@@ -62,11 +65,6 @@ final class DynamicWriter: ImageWriter {
     }
 
     private static func tableSpace(_ entries: UInt64?) -> UInt64 { entries.map(TableBuilder.byteCount(entries:)) ?? 0 }
-
-    /// A bitmap behind what is left of its space.
-    private static func page(of bitmap: [UInt8], byteCount: Int) -> [UInt8] {
-        [UInt8](repeating: 0, count: byteCount - bitmap.count) + bitmap
-    }
 
     /// Every block of the disk stored.
     func mostBytes(forDisk byteCount: UInt64) throws(ImageError) -> UInt64 {
@@ -174,14 +172,14 @@ extension DynamicWriter {
         fill(to: settings.blockSize, into: &placement)
         guard let block = open else { return }
         if settings.parent != nil {
-            let page = Self.page(of: block.bitmap, byteCount: Int(table.bitmapSpace))
-            placeBitmap(page, before: block.place, into: &placement)
+            let gap = [UInt8](repeating: 0, count: gapByteCount)
+            placeBitmap(gap + block.bitmap, before: block.place, into: &placement)
         }
         open = nil
     }
 
-    private func placeBitmap(_ page: [UInt8], before place: HostOffset, into placement: inout Placement) {
-        placement.append(.write(.metadata(page), at: HostOffset(place.value - table.bitmapSpace)))
+    private func placeBitmap(_ bytes: [UInt8], before place: HostOffset, into placement: inout Placement) {
+        placement.append(.write(.metadata(bytes), at: HostOffset(place.value - UInt64(bytes.count))))
     }
 
     /// Makes what was not placed of the open block zeros, up to `end`.
@@ -212,8 +210,16 @@ extension DynamicWriter {
     private func mark(_ range: GuestRange) {
         guard settings.parent != nil, open != nil else { return }
         let start = range.start.value % settings.blockSize
-        let first = Int(start / Geometry.sectorSize)
+        var sector = Int(start / Geometry.sectorSize)
         let end = Int((start + range.count).dividedRoundingUp(by: Geometry.sectorSize))
-        for sector in first..<end { open?.bitmap[sector / 8] |= 0x80 >> UInt8(sector % 8) }
+        while sector < end {
+            if sector % 8 == 0, end - sector >= 8 {
+                open?.bitmap[sector / 8] = 0xFF
+                sector += 8
+            } else {
+                open?.bitmap[sector / 8] |= 0x80 >> UInt8(sector % 8)
+                sector += 1
+            }
+        }
     }
 }

@@ -118,7 +118,7 @@ extension WriterSettings {
         guard byteCount > 0, let size = byteCount.roundedUp(to: sizeUnit), size <= Footer.mostBytes else {
             throw ImageError(
                 .unsupported,
-                "a disk of \(byteCount) bytes: a VHD has 512 to \(Footer.mostBytes) (\(humanSize(Footer.mostBytes)))",
+                "a disk of \(byteCount) bytes: a VHD has 512 to \(Footer.mostBytes) (\(Footer.mostBytes >> 30) GiB)",
                 advice: byteCount == 0 ? nil : "Choose a format for larger disks, for instance qcow2.")
         }
         return size
