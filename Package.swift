@@ -15,9 +15,10 @@ func library(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
     .target(name: name, dependencies: dependencies, swiftSettings: house)
 }
 
-func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+func tests(_ name: String, _ dependencies: [Target.Dependency], files: [String] = []) -> Target {
     .testTarget(
-        name: name, dependencies: dependencies + ["ReimageCore", "ReimageTesting", "TestSupport"], swiftSettings: house)
+        name: name, dependencies: dependencies + ["ReimageCore", "ReimageTesting", "TestSupport"], exclude: files,
+        swiftSettings: house)
 }
 
 func system(_ name: String, pkgConfig: String, apt: String, brew: String) -> Target {
@@ -59,6 +60,7 @@ let package = Package(
         library("RawFormat", ["ReimageCore", "ReimageCodecs"]),
         library("QCOW2Format", ["ReimageCore", "ReimageCodecs"]),
         library("VHDFormat", ["ReimageCore", "ReimageCodecs"]),
+        library("ArchiveFormat", ["ReimageCore", "ReimageCodecs"]),
         library("ReimagePipeline", ["ReimageCore", "ReimageSystem", "ReimageCodecs"]),
         library(
             "Reimage",
@@ -83,6 +85,7 @@ let package = Package(
         tests("RawFormatTests", ["RawFormat"]),
         tests("QCOW2FormatTests", ["QCOW2Format", "RawFormat", "ReimageSystem"]),
         tests("VHDFormatTests", ["VHDFormat", "RawFormat", "ReimageSystem"]),
+        tests("ArchiveFormatTests", ["ArchiveFormat", "ReimageCodecs", "ReimageSystem"], files: ["Golden"]),
         tests("ReimagePipelineTests", ["Reimage", "ReimagePipeline", "ReimageSystem", "ReimageCodecs", "RawFormat"]),
         tests("ReimageCLITests", ["ReimageCLI", "ReimageSystem"]),
         tests("InteropTests", ["ReimageCLI", "ReimageSystem"]),

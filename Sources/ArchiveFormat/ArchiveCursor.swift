@@ -1,0 +1,121 @@
+internal import ReimageCodecs
+internal import ReimageCore
+
+/// One thread's reader of an archive's disk.
+///
+/// It holds one stored and one decoded chunk, and the decoders in use. Every chunk is proved by its hash before any of
+/// its bytes are given out.
+final class ArchiveCursor: DiskCursor {
+    private let disk: ArchiveDisk
+    private let decoder: ChunkDecoder
+    private var record = AlignedBuffer(byteCount: 0)
+    private var chunk = AlignedBuffer(byteCount: 0)
+    /// The slot whose chunk was decoded last, and how many bytes it has.
+    private var held: (slot: UInt64, byteCount: Int)?
+
+    init(_ disk: ArchiveDisk) {
+        self.disk = disk
+        decoder = ChunkDecoder(chunkLog2: disk.index.geometry.chunkLog2)
+    }
+
+    private var geometry: Geometry { disk.index.geometry }
+
+    func read(into buffer: inout MutableRawSpan, at offset: GuestOffset) throws(ImageError) {
+        do {
+            var done = 0
+            while done < buffer.byteCount {
+                let place = offset.value + UInt64(done)
+                let slot = place >> UInt64(geometry.chunkLog2)
+                let within = Int(place & (geometry.chunkSize - 1))
+                let count = min(Int(geometry.byteCount(ofSlot: slot)) - within, buffer.byteCount - done)
+                try read(slot, from: within, into: &buffer, done..<done + count)
+                done += count
+            }
+        } catch {
+            throw error.inFile(disk.store.name)
+        }
+    }
+
+    /// Fills `range` of `buffer` with the bytes of `slot` from byte `start` on.
+    private func read(
+        _ slot: UInt64, from start: Int, into buffer: inout MutableRawSpan, _ range: Range<Int>
+    ) throws(ImageError) {
+        guard let entry = try disk.chunk(of: slot) else { return buffer.zero(range) }
+        if held?.slot != slot { try load(entry, for: slot) }
+        guard let held else { return buffer.zero(range) }
+        // A duplicate's chunk may be that of a shorter slot, and goes on with zeros.
+        let filled = min(max(held.byteCount - start, 0), range.count)
+        chunk.withBytes(min(start, held.byteCount)..<min(start, held.byteCount) + filled) { bytes in
+            buffer.copy(from: bytes, at: range.lowerBound)
+        }
+        buffer.zero(range.lowerBound + filled..<range.upperBound)
+    }
+
+    /// Makes the chunk of `entry` the one decoded last, proved.
+    private func load(_ entry: IndexEntry, for slot: UInt64) throws(ImageError) {
+        held = nil
+        if chunk.byteCount == 0 { chunk = AlignedBuffer(byteCount: Int(geometry.chunkSize)) }
+        let method = try ChunkMethod(codec: entry.codec, filter: entry.filter, at: entry.place)
+        try fetch(entry)
+        let lengths = try rawByteCounts(of: entry, for: slot)
+        var failure: ImageError?
+        for count in lengths {
+            do {
+                try decode(entry, method, byteCount: count)
+                held = (slot, count)
+                return
+            } catch {
+                failure = failure ?? error
+            }
+        }
+        guard let failure else { return }
+        // A decoder knows only bytes: the disk's place and the file's go into one message.
+        throw ImageError(
+            failure.code,
+            "the chunk of guest offset \(slot << UInt64(geometry.chunkLog2)): \(failure.message)",
+            at: .host(entry.place), advice: failure.advice)
+    }
+
+    /// Reads the record of `entry`, header and payload at once; the entry was bounded by the archive's length.
+    private func fetch(_ entry: IndexEntry) throws(ImageError) {
+        let count = entry.recordByteCount
+        // Grown by doubling, and at the most to what a whole chunk takes.
+        if record.byteCount < count {
+            let most = ChunkRecord.headerByteCount + Int(geometry.chunkSize)
+            record = AlignedBuffer(byteCount: min(max(count, record.byteCount * 2, 64 << 10), most))
+        }
+        try record.withMutableBytes(0..<count) { (bytes) throws(ImageError) in
+            try disk.store.read(into: &bytes, at: entry.place)
+        }
+    }
+
+    /// How long the fetched chunk may be: as its own header says or, where that is damaged, as slots are.
+    private func rawByteCounts(of entry: IndexEntry, for slot: UInt64) throws(ImageError) -> [Int] {
+        let rules = disk.index.rules
+        return try record.withBytes(0..<entry.recordByteCount) { (bytes) throws(ImageError) in
+            guard let header = try? RecordHeader(decoding: bytes, at: entry.place, tag: rules.tag) else {
+                let last = Int(geometry.byteCount(ofSlot: geometry.slots - 1))
+                return Int(geometry.chunkSize) == last ? [last] : [Int(geometry.chunkSize), last]
+            }
+            let record = try ChunkRecord(decoding: bytes, of: header, rules)
+            guard header.payloadByteCount == UInt64(entry.storedByteCount), record.codec == entry.codec,
+                record.filter == entry.filter, record.hash == entry.hash, record.slot <= slot
+            else {
+                throw .damaged("a CHNK record is not the one that its LEAF record means", at: entry.place)
+            }
+            try header.check(payload: bytes.extracting(ChunkRecord.headerByteCount..<bytes.byteCount))
+            return [Int(record.rawByteCount)]
+        }
+    }
+
+    private func decode(_ entry: IndexEntry, _ method: ChunkMethod, byteCount: Int) throws(ImageError) {
+        try record.withBytes(ChunkRecord.headerByteCount..<entry.recordByteCount) { (payload) throws(ImageError) in
+            try chunk.withMutableBytes(0..<byteCount) { (target) throws(ImageError) in
+                try decoder.decode(payload, method, into: &target)
+            }
+        }
+        guard chunk.withBytes(0..<byteCount, { geometry.node(ofChunk: $0) }) == entry.hash else {
+            throw .damaged("the stored bytes are not those that its hash stands for")
+        }
+    }
+}

@@ -1,0 +1,75 @@
+internal import ReimageCodecs
+internal import ReimageCore
+
+extension ArchiveIndex {
+    /// What the archive says of itself.
+    func info(_ store: any ByteStore, remarks: [String]) -> ImageInfo {
+        var remarks = remarks
+        var fields = header.infoFields
+        // What was left of a damaged archive has a digest, but not that of a disk.
+        let isComplete = footer.flags.contains(.complete)
+        let claim = isComplete ? digest.description : digest.hash.description
+        fields += [
+            InfoField(isComplete ? "digest" : "partial-digest", .text(claim)),
+            InfoField("codecs", .list(ChunkMethod.names(ofCodecs: footer.codecs).map { .text($0) })),
+            InfoField("stored-chunks", .number(footer.counts.chunks)),
+            InfoField("duplicate-slots", .number(footer.counts.duplicates)),
+            InfoField("zero-slots", .number(footer.counts.zeros)),
+            InfoField("unallocated-slots", .number(footer.counts.unallocated)),
+            InfoField("unreadable-slots", .number(footer.counts.unreadable)),
+            InfoField("data-size", .number(footer.rawBytes)),
+            InfoField("stored-size", .number(footer.storedBytes)),
+        ]
+        switch Result(catching: { () throws(ImageError) in try metadata(store) }) {
+        case .success(let metadata): fields.append(InfoField("metadata", JSONValue.object(metadata.members).info))
+        case .failure(let error): remarks.append("The archive's metadata cannot be read: \(error.message).")
+        }
+        return ImageInfo(
+            virtualSize: geometry.byteCount, clusterSize: geometry.chunkSize, uniqueID: header.uniqueID,
+            specific: fields, remarks: remarks)
+    }
+
+    /// The metadata of the last META record.
+    private func metadata(_ store: any ByteStore) throws(ImageError) -> Metadata {
+        let place = footer.metadata
+        let start = try store.bytes(at: place, count: RecordHeader.byteCount)
+        let header = try start.withBytes { (bytes) throws(ImageError) in
+            try RecordHeader(decoding: bytes, at: place, tag: rules.tag)
+        }
+        try header.check(is: .metadata)
+        let payload = place + UInt64(RecordHeader.byteCount)
+        guard rules.holds(payload.value, count: header.payloadByteCount) else {
+            throw .damaged("a META record passes the end of the archive", at: place)
+        }
+        let bytes = try store.bytes(at: payload, count: Int(header.payloadByteCount))
+        try bytes.withBytes { (bytes) throws(ImageError) in try header.check(payload: bytes) }
+        return try Metadata(decoding: bytes)
+    }
+}
+
+extension FileHeader {
+    /// What the header alone tells.
+    var infoFields: [InfoField] {
+        var fields = [
+            InfoField("version", .text("1.\(minor)")),
+            InfoField("leaf-slots", .number(1 << UInt64(leafLog2))),
+            InfoField("logical-sector-size", .number(UInt64(logicalSector))),
+        ]
+        if physicalSector != 0 { fields.append(InfoField("physical-sector-size", .number(UInt64(physicalSector)))) }
+        if !writer.isEmpty { fields.append(InfoField("writer", .text(writer))) }
+        if let created = UInt64(exactly: created), created != 0 {
+            fields.append(InfoField("created-nanoseconds", .number(created)))
+        }
+        fields.append(InfoField("deterministic", .flag(flags.contains(.deterministic))))
+        return fields
+    }
+}
+
+extension ChunkMethod {
+    /// The names of the codecs whose bits are set.
+    static func names(ofCodecs bits: UInt32) -> [String] {
+        (0..<UInt8(UInt32.bitWidth)).filter { bits >> UInt32($0) & 1 == 1 }.map { number in
+            Codec(rawValue: number).map { "\($0)" } ?? "codec-\(number)"
+        }
+    }
+}
