@@ -152,8 +152,7 @@ struct Footer: Hashable {
 /// - Source: the specification's "Checksum" of the footer and of the dynamic disk header.
 func structureChecksum(_ bytes: RawSpan, field: Int) throws(ImageError) -> UInt32 {
     var sum: UInt32 = 0
-    for index in 0..<bytes.byteCount where !(field..<field + 4).contains(index) {
-        sum &+= UInt32(try bytes.big(UInt8.self, at: index))
-    }
+    for index in 0..<bytes.byteCount { sum &+= UInt32(try bytes.big(UInt8.self, at: index)) }
+    for index in field..<field + 4 { sum &-= UInt32(try bytes.big(UInt8.self, at: index)) }
     return ~sum
 }
