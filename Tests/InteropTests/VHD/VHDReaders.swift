@@ -42,6 +42,13 @@ enum VHDReader: String, Sendable, CaseIterable {
         }
     }
 
+    /// The disk as `reimage` reads it, which must succeed.
+    static func ours(_ name: String, _ flags: [String] = ["-f", "vhd"], in folder: Scratch) throws -> Data {
+        let reimage = try #require(Program.reimage)
+        try reimage.succeed(["convert", "-q", "--force"] + flags + [name, "ours.raw"], in: folder)
+        return try Data(contentsOf: URL(fileURLWithPath: folder.file("ours.raw")))
+    }
+
     private static func reading(_ result: ProgramResult) -> Reading {
         result.status == 0 ? .disk(result.output) : .refusal(result.errors)
     }

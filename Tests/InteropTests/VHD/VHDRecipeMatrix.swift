@@ -57,9 +57,9 @@ extension VHDRecipe {
 
     private static let blockSizes = [512, 4 << 10, 64 << 10, 512 << 10, 1 << 20, 2 << 20, 4 << 20, 16 << 20]
 
-    /// 1 to 6 MiB, less for tiny blocks, which cost a bitmap each; half of them end inside a block.
+    /// 1 to 4 MiB, less for tiny blocks, which cost a bitmap each; half of them end inside a block.
     private static func size(_ blockSize: Int, _ random: inout SeededGenerator) -> Int {
-        let size = blockSize < 64 << 10 ? (1 + random.below(3)) << 18 : (1 + random.below(6)) << 20
+        let size = blockSize < 64 << 10 ? (1 + random.below(3)) << 18 : (1 + random.below(4)) << 20
         return random.chance(2) ? size - 512 * (1 + random.below(500)) : size
     }
 
