@@ -69,7 +69,7 @@ extension LayoutSink.State {
     fileprivate mutating func keep(_ bytes: [UInt8], at offset: HostOffset) {
         let isRepeated = metadata.last?.bytes == bytes
         metadata.append((offset, isRepeated ? metadata[metadata.count - 1].bytes : bytes))
-        metadataByteCount += Self.entryByteCount + (isRepeated ? 0 : bytes.count)
+        metadataByteCount += isRepeated ? Self.entryByteCount : bytes.count
     }
 }
 
