@@ -23,6 +23,7 @@ struct Convert: ParsableCommand {
               reimage convert -c disk.raw small.qcow2
               reimage convert -c --codec zstd --level 9 disk.raw smaller.qcow2
               reimage convert -b base.qcow2 -F qcow2 vm.raw overlay.qcow2
+              reimage convert --profile azure vm.qcow2 vm.vhd
             """)
 
     @Argument(help: "The image to read, and the file to write.")

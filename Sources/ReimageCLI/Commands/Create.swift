@@ -15,6 +15,7 @@ struct Create: ParsableCommand {
               reimage create -f qcow2 vm.qcow2 20G
               reimage create -f qcow2 -o preallocation=metadata,cluster_size=128k vm.qcow2 20G
               reimage create -f qcow2 -b base.qcow2 -F qcow2 overlay.qcow2
+              reimage create -f vhd -b base.vhd -F vhd child.vhd
               reimage create disk.raw 8G
             """)
 
