@@ -11,10 +11,14 @@ struct Check: ParsableCommand {
             Without -r the image is only read. Exit status: 0 clean, 1 could not check or refused, 2 corrupt, 3 leaks \
             only, 63 the format has nothing to check. After a repair it is that of what is left.
 
+            With --profile the image is judged by the rules of those who take such images, each of which is listed with
+            pass or FAIL. Exit status: 0 all are kept, 2 some are not, 63 there are none for the format.
+
             EXAMPLES
               reimage check vm.qcow2
               reimage check -r leaks vm.qcow2    give back space that nothing uses
               reimage check -r all vm.qcow2      put right what can be put right without guessing at data
+              reimage check --profile azure vm.vhd
             """)
 
     enum Level: String, ExpressibleByArgument, CaseIterable {
@@ -36,6 +40,9 @@ struct Check: ParsableCommand {
         help: ArgumentHelp("Change the image: leaks gives back lost space, all repairs.", valueName: "leaks|all"))
     var repair: Level?
 
+    @Option(help: ArgumentHelp("Judge the image by these rules: azure (vhd).", valueName: "NAME"))
+    var profile: String?
+
     @Flag(name: [.short, .long], help: "Say nothing but errors; the exit status tells.")
     var quiet = false
 
@@ -48,8 +55,15 @@ struct Check: ParsableCommand {
     @OptionGroup var report: ReportOptions
     @OptionGroup var opening: OpeningOptions
 
+    func validate() throws {
+        guard profile == nil || repair == nil else {
+            throw ValidationError("--profile only judges; give it without -r.")
+        }
+    }
+
     func run() throws {
         do {
+            if let profile { return try judge(profile) }
             var findings = FindingReport(printsLines: !report.isJSON && !quiet)
             let (format, summary) = try examine(&findings)
             if report.isJSON {
@@ -76,6 +90,33 @@ struct Check: ParsableCommand {
         }
         let (format, source, context) = try opener.openUnread(image, format: format)
         return (format.name, try format.check(source, context) { findings.take($0) })
+    }
+
+    /// Lists the rules of `profile`.
+    private func judge(_ profile: String) throws {
+        let (format, source, context) = try opening.opener(isQuiet: quiet).openUnread(image, format: format)
+        let rules = try format.check(source, forProfile: profile, context)
+        let isKept = rules.allSatisfy(\.isKept)
+        if report.isJSON {
+            var fields = JSONFields()
+            fields.add("filename", image)
+            fields.add("format", format.name.text)
+            fields.add("profile", profile)
+            fields.add("passed", isKept)
+            fields.add("rules", rules.map(Self.json))
+            Console.result(try jsonText(fields))
+        } else if !quiet {
+            for rule in rules { Console.result("\(rule.isKept ? "pass" : "FAIL")  \(rule.text): \(rule.found)") }
+        }
+        if !isKept { throw ExitCode(ExitStatus.corrupt.rawValue) }
+    }
+
+    private static func json(_ rule: ProfileRule) -> JSONFields {
+        var fields = JSONFields()
+        fields.add("rule", rule.text)
+        fields.add("found", rule.found)
+        fields.add("passed", rule.isKept)
+        return fields
     }
 
     /// The status for what is there now; `nil` for a clean image.
