@@ -4,6 +4,9 @@ public struct DiskBelow: Sendable {
 
     public init(_ device: (any BlockDevice)?) { self.device = device }
 
+    /// Its length in bytes; 0 where there is none.
+    public var byteCount: UInt64 { device?.byteCount ?? 0 }
+
     /// What is said of `count` bytes from `offset` on that the layer does not store: what the disk below says, up to its
     /// end; behind that, nothing is stored in this layer or below it.
     public func extent(
