@@ -66,7 +66,7 @@ let package = Package(
             "Reimage",
             [
                 "ReimageCore", "ReimageSystem", "ReimageCodecs", "RawFormat", "QCOW2Format", "VHDFormat",
-                "ReimagePipeline",
+                "ArchiveFormat", "ReimagePipeline",
             ]),
         library("ReimageTesting", ["ReimageCore"]),
         .executableTarget(

@@ -1,0 +1,66 @@
+import Foundation
+import ReimageCore
+import TestSupport
+import Testing
+
+/// Archives of the specification's reference model, through the commands.
+@Suite struct ArchiveTests {
+    private static let golden = URL(fileURLWithPath: #filePath)
+        .deletingLastPathComponent().deletingLastPathComponent()
+        .appendingPathComponent("ArchiveFormatTests/Golden").path
+
+    private struct Facts: Decodable {
+        var name: String
+        var digest: String
+        var diskBytes: UInt64
+    }
+
+    private let scratch = Scratch()
+
+    private func reimage(_ arguments: String...) throws -> ProgramResult {
+        try #require(Program.reimage).run(arguments, in: scratch.path)
+    }
+
+    private func facts() throws -> [Facts] {
+        let json = try #require(FileManager.default.contents(atPath: Self.golden + "/facts.json"))
+        return try JSONDecoder().decode([Facts].self, from: json)
+    }
+
+    @Test func theDigestIsThatOfTheModel() throws {
+        for facts in try facts() {
+            let result = try reimage("digest", "-q", "\(Self.golden)/\(facts.name).rimg")
+            #expect(result.status == 0, "\(result.errors)")
+            #expect(result.text.hasPrefix(facts.digest), "\(facts.name): \(result.text)")
+        }
+    }
+
+    @Test(arguments: ["raw", "qcow2", "vhd"])
+    func convertsToEveryFormat(_ format: String) throws {
+        for name in ["tiny", "kinds", "lzma2", "late"] {
+            let archive = "\(Self.golden)/\(name).rimg"
+            let converted = try reimage("convert", "-q", "-O", format, archive, "\(name).\(format)")
+            #expect(converted.status == 0, "\(converted.errors)")
+            let compared = try reimage("compare", "-q", "-F", format, archive, "\(name).\(format)")
+            // A VHD's disk is a whole number of sectors: compare takes the zeros behind for equal.
+            #expect(compared.status == 0, "\(name): \(compared.text)\(compared.errors)")
+        }
+    }
+
+    @Test func isNotWritten() throws {
+        scratch.write([UInt8](repeating: 1, count: 512), to: "disk.raw")
+        let result = try reimage("convert", "-f", "raw", "disk.raw", "disk.rimg")
+        #expect(result.status == 63)
+        #expect(result.errors.contains("can be read, not written"))
+    }
+
+    @Test func damageIsNamed() throws {
+        var bytes = [UInt8](
+            try #require(FileManager.default.contents(atPath: Self.golden + "/tiny.rimg")))
+        bytes[5000] ^= 1
+        scratch.write(bytes, to: "damaged.rimg")
+        let result = try reimage("convert", "damaged.rimg", "out.raw")
+        #expect(result.status == 4)
+        #expect(result.errors.contains("at byte 4176 of the file"), "\(result.errors)")
+        #expect(scratch.read("out.raw") == nil)
+    }
+}
