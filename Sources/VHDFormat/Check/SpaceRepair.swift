@@ -44,8 +44,14 @@ struct SpaceRepair {
         guard var blocks = try blocks() else { return facts.usedEnd }
         var moves: [BlockSpace.Move] = []
         for gap in gaps(blocks) {
+            // Where a block just fits, it goes without alignment.
             var place = space.aligned(gap.lowerBound)
-            while place + sparse.stride <= gap.upperBound, let last = blocks.last, last.start > place {
+            if place + sparse.stride > gap.upperBound {
+                place = gap.lowerBound.roundedUp(to: Geometry.sectorSize) ?? .max
+            }
+            while place < gap.upperBound, place + sparse.stride <= gap.upperBound, let last = blocks.last,
+                last.start > place
+            {
                 moves.append(.init(index: last.index, from: last.start, to: place))
                 blocks.removeLast()
                 place = space.aligned(place + sparse.stride)
