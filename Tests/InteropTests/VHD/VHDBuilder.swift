@@ -22,15 +22,16 @@ struct VHDBuilder {
         let spreadView: VHDView
     }
 
-    /// Every image of `recipe`, in a folder of its own.
-    static func make(_ recipe: VHDRecipe) throws -> Made {
+    /// Every image of `recipe`, in a folder of its own; the last one in its folder `place`, which ends in a slash.
+    static func make(_ recipe: VHDRecipe, at place: String = "") throws -> Made {
         let folder = Scratch()
+        try FileManager.default.createDirectory(atPath: folder.file(place), withIntermediateDirectories: true)
         var random = SeededGenerator(seed: UInt64(recipe.index) ^ 0x7664)
         var parent: VHDParent?
         var names: [String] = []
         var (own, view, spreadView, hidesData) = (Data(), VHDView(), VHDView(), false)
         // The folder of a parent is relative to its child's, so the places are found from the last backwards.
-        var places = [""]
+        var places = [place]
         for layer in recipe.layers.reversed() { places.append(places[places.count - 1] + layer.parentFolder) }
         for (level, layer) in recipe.layers.enumerated() {
             let isBelowUmlaut = level + 1 < recipe.layers.count && recipe.layers[level + 1].namesUmlaut

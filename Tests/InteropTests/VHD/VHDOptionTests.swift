@@ -84,11 +84,7 @@ import Testing
     // MARK: Parents
 
     /// The child whose parent is moved about.
-    private func child(_ change: (inout VHDLayer) -> Void = { _ in }) throws -> VHDBuilder.Made {
-        var recipe = VHDDamage.recipe(.differencing)
-        change(&recipe.layers[1])
-        return try VHDBuilder.make(recipe)
-    }
+    private func child() throws -> VHDBuilder.Made { try VHDBuilder.make(VHDDamage.recipe(.differencing)) }
 
     @Test func namesTheParentThatIsMissing() throws {
         let made = try child()
@@ -111,19 +107,15 @@ import Testing
 
     /// A parent above the image's folder is one that an image of a stranger could ask for.
     @Test func leavesTheFolderOnlyWhenAllowed() throws {
-        let made = try child { $0.parentFolder = "../" }
-        // The builder put the parent beside the folder; it is moved with it below one that is this test's own.
-        let own = Scratch()
-        let parent = URL(fileURLWithPath: made.folder.path).deletingLastPathComponent().path + "/layer0.vhd"
-        try FileManager.default.moveItem(atPath: parent, toPath: own.file("layer0.vhd"))
-        try FileManager.default.copyItem(atPath: made.folder.path, toPath: own.file("child"))
-        let arguments = ["convert", "-f", "vhd", "child/layer1.vhd", "ours.raw"]
-        let refused = try #require(reimage).run(arguments, in: own.path)
+        var recipe = VHDDamage.recipe(.differencing)
+        recipe.layers[1].parentFolder = "../"
+        let made = try VHDBuilder.make(recipe, at: "child/")
+        let refused = try run(["-f", "vhd", made.name, "ours.raw"], made)
         #expect(refused.status == 3, "\(refused.errors)")
         #expect(refused.errors.contains("layer0.vhd") && refused.errors.contains("--allow-references"))
-        #expect(own.read("ours.raw") == nil)
-        let allowed = try VHDReader.ours("child/layer1.vhd", ["-f", "vhd", "--allow-references", "any"], in: own)
-        #expect(firstDifference(allowed, made.view.disk) == nil)
+        #expect(made.folder.read("ours.raw") == nil)
+        let ours = try VHDReader.ours(made.name, ["-f", "vhd", "--allow-references", "any"], in: made.folder)
+        #expect(firstDifference(ours, made.view.disk) == nil)
     }
 
     @Test func refusesAnImageBelowItself() throws {
