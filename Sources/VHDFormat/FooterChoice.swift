@@ -62,7 +62,7 @@ struct FooterChoice {
                 advice: "The image contradicts itself; if its end was cut off, it cannot be read safely.")
         }
         if copies.trailingByteCount > 0, tailIsFooter {
-            remarks.append("\(copies.trailingByteCount) bytes stand behind the footer and were left out")
+            remarks.append("what stands behind the footer was left out: \(copies.trailingByteCount) more bytes")
         }
     }
 
