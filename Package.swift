@@ -62,6 +62,7 @@ let package = Package(
         library("VHDFormat", ["ReimageCore", "ReimageCodecs"]),
         library("ArchiveFormat", ["ReimageCore", "ReimageCodecs"]),
         library("ReimagePipeline", ["ReimageCore", "ReimageSystem", "ReimageCodecs"]),
+        library("ReimageDisks", ["ReimageCore", "ReimageSystem"]),
         library(
             "Reimage",
             [
@@ -72,7 +73,7 @@ let package = Package(
         .executableTarget(
             name: "ReimageCLI",
             dependencies: [
-                "Reimage", "ReimageCore", "ReimageSystem", "ReimageCodecs", "ReimagePipeline",
+                "Reimage", "ReimageCore", "ReimageSystem", "ReimageCodecs", "ReimageDisks", "ReimagePipeline",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: house),
@@ -87,6 +88,7 @@ let package = Package(
         tests("VHDFormatTests", ["VHDFormat", "RawFormat", "ReimageSystem"]),
         tests("ArchiveFormatTests", ["ArchiveFormat", "ReimageCodecs", "ReimageSystem"], files: ["Golden"]),
         tests("ReimagePipelineTests", ["Reimage", "ReimagePipeline", "ReimageSystem", "ReimageCodecs", "RawFormat"]),
+        tests("ReimageDisksTests", ["ReimageDisks", "ReimageSystem"]),
         tests("ReimageCLITests", ["ReimageCLI", "ReimageSystem"]),
         tests("InteropTests", ["ReimageCLI", "ReimageSystem"]),
     ],

@@ -5,12 +5,14 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
+#include <sys/types.h>
 #include <unistd.h>
 
 #ifdef __linux__
 #include <sched.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
+#include <sys/sysmacros.h>
 #endif
 #ifdef __APPLE__
 #include <sys/disk.h>
@@ -18,6 +20,8 @@
 
 off_t reimage_seek_data(int fd, off_t offset) { return lseek(fd, offset, SEEK_DATA); }
 off_t reimage_seek_hole(int fd, off_t offset) { return lseek(fd, offset, SEEK_HOLE); }
+uint32_t reimage_major(uint64_t device) { return (uint32_t)major((dev_t)device); }
+uint32_t reimage_minor(uint64_t device) { return (uint32_t)minor((dev_t)device); }
 int reimage_lock(int fd) { return flock(fd, LOCK_EX | LOCK_NB); }
 
 static int online_processors(void) {

@@ -37,6 +37,10 @@ int reimage_device_length(int fd, uint64_t *bytes);
 int reimage_device_sector(int fd, uint32_t *bytes);
 int reimage_device_rotational(int fd);
 
+/* The two halves of a device number as stat gives it. */
+uint32_t reimage_major(uint64_t device);
+uint32_t reimage_minor(uint64_t device);
+
 /* The processors this process may run on, at least 1. */
 int reimage_processor_count(void);
 
