@@ -66,3 +66,74 @@ import Testing
         #expect(guest.foundations.contains(first.number) && guest.foundations.contains(second.number))
     }
 }
+
+extension InventoryTests {
+    @Test func sticksCardsAndLoops() throws {
+        let inventory = try DeviceInventory(tree: RecordedTree(Machines.desktop))
+        #expect(inventory.listed().map(\.name) == ["loop0", "mmcblk0", "sdc", "sr0", "vda"])
+        #expect(inventory.listed(all: true).count == 7)
+        let root = try #require(inventory["vda"])
+        #expect(root.bus == .virtio && root.serial == "root-disk" && root.isSystemDisk && root.model == nil)
+        let stick = try #require(inventory["sdc"])
+        #expect(stick.bus == .usb && stick.isRemovable && stick.serial == "4C530001120523115341")
+        #expect(stick.fullModel == "SanDisk Ultra")
+        #expect(
+            stick.uses.map(\.description) == [
+                "mounted at /media/My Stick (vfat, through sdc1)",
+                "held by loop device /media/My Stick/disk.img (loop0, through sdc1)",
+            ])
+        let card = try #require(inventory["mmcblk0"])
+        #expect(card.bus == .mmc && card.isRemovable && card.isReadOnly && card.model == "SC32G")
+        #expect(card.serial == "0x6b8a0f2c")
+        #expect(inventory["sr0"]?.kind == .optical)
+        let loop = try #require(inventory["loop0"])
+        #expect(loop.kind == .loop && loop.bus == .virtual && loop.uses.isEmpty)
+        #expect(loop.foundations == [loop.number, stick.number, DeviceNumber(major: 8, minor: 33)])
+    }
+
+    @Test func mountsThatHideTheirDisks() throws {
+        let inventory = try DeviceInventory(tree: RecordedTree(Machines.butter))
+        for name in ["sda", "sdb"] {
+            let disk = try #require(inventory[name])
+            #expect(disk.isSystemDisk, "\(name) carries the overlay's layers")
+            #expect(disk.uses.map(\.description) == ["mounted at /live (btrfs)", "mounted at / (overlay)"])
+        }
+        #expect(inventory["sdc"]?.uses.map(\.description) == ["mounted at /srv (xfs)"])
+        #expect(inventory["sdd"]?.uses.map(\.description) == ["an open btrfs file system"])
+    }
+
+    @Test func pathsThatAreNoDevices() throws {
+        let inventory = try DeviceInventory(tree: RecordedTree(Machines.desktop))
+        #expect(try inventory.device(at: "/dev/../dev/sdc").name == "sdc")
+        let missing = #expect(throws: ImageError.self) { try inventory.device(at: "/dev/sdx") }
+        #expect(missing?.code == .unreadable && missing?.file == "/dev/sdx")
+        let file = #expect(throws: ImageError.self) { try inventory.device(at: "/root/disk.raw") }
+        #expect(file?.code == .refused)
+        let nothing = #expect(throws: ImageError.self) { try DeviceInventory(tree: RecordedTree("/proc/swaps = x")) }
+        #expect(nothing?.code == .unsupported)
+    }
+
+    /// Files that say nonsense give a device without that fact, never a trap.
+    @Test(arguments: [
+        "size = 18446744073709551615", "size = -1", "size = \u{7F}", "partition = 99999999999999999999",
+        "start = 18446744073709551615", "queue/logical_block_size = 0", "queue/logical_block_size = 513",
+        "slaves/sda -> /sys/class/block/sda", "holders/sda -> /nowhere", "loop/backing_file = /dev/sda",
+        "device/vpd_pg80 = x", "removable = maybe", "serial = 00000000",
+    ])
+    func nonsense(_ line: String) throws {
+        let tree = RecordedTree(
+            """
+            cd /sys/devices/x/block/sda
+            dev = 8:0
+            \(line)
+            /sys/class/block/sda -> ../../devices/x/block/sda
+            /sys/class/block/gone -> ../../devices/x/block/gone
+            /dev/sda block 8:0
+            /proc/swaps = Filename
+            /proc/self/mountinfo = 1 2 3
+            """)
+        let device = try #require(try DeviceInventory(tree: tree)["sda"])
+        #expect(device.logicalSector == 512 && device.uses.isEmpty && device.serial == nil)
+        #expect(device.byteCount == 0 && !device.isOfInterest)
+    }
+}

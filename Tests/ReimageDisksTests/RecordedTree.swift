@@ -10,7 +10,7 @@ import ReimageSystem
 /// - `PATH block 8:1`: a block device's node.
 /// - `PATH on 8:1`: a regular file in the file system of that number.
 ///
-/// Every folder on the way is there.
+/// A space in a path is written `\040`. Every folder on the way is there.
 struct RecordedTree: DeviceTree {
     private enum Entry: Sendable {
         case file([UInt8])
@@ -42,7 +42,8 @@ struct RecordedTree: DeviceTree {
                 folder = String(words[1])
                 continue
             }
-            let path = words[0].hasPrefix("/") ? String(words[0]) : "\(folder)/\(words[0])"
+            let name = String(words[0]).replacing("\\040", with: " ")
+            let path = name.hasPrefix("/") ? name : "\(folder)/\(name)"
             let value = words.count > 2 ? String(words[2]) : ""
             switch words[1] {
             case "=": add(path, .file(Array("\(value)\n".utf8)))
