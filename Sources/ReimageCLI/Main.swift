@@ -42,6 +42,7 @@ struct Root: ParsableCommand {
               reimage compare vm.qcow2 disk.raw             exit 0 same, 1 differs, 2 could not compare
               reimage check vm.qcow2                        whether its structures agree with each other
               reimage digest vm.qcow2 disk.raw              one digest, the same in every format
+              reimage devices                               the machine's disks, and what uses them
 
             EXIT STATUS
               0 ok; 1 failure; 3 refused by a safety rule; 4 source damaged or unreadable;
@@ -52,6 +53,6 @@ struct Root: ParsableCommand {
         version: "reimage 0.1.0",
         subcommands: [
             Convert.self, Info.self, Map.self, Check.self, Compare.self, Create.self, Measure.self, Resize.self,
-            Digest.self, Formats.self,
+            Digest.self, Formats.self, Devices.self,
         ])
 }
