@@ -98,7 +98,10 @@ extension InventoryTests {
             #expect(disk.isSystemDisk, "\(name) carries the overlay's layers")
             #expect(disk.uses.map(\.description) == ["mounted at /live (btrfs)", "mounted at / (overlay)"])
         }
-        #expect(inventory["sdc"]?.uses.map(\.description) == ["mounted at /srv (xfs)"])
+        #expect(inventory["sdc"]?.uses.map(\.description) == ["mounted at /srv, /live/rw (xfs)"])
+        // A mount that only the first process sees does not hold what this one has at the same path.
+        #expect(!inventory.foundations(of: "/live/rw/file").contains(DeviceNumber(major: 8, minor: 32)))
+        #expect(inventory.foundations(of: "/live/rw/file").contains(DeviceNumber(major: 8, minor: 0)))
         #expect(inventory["sdd"]?.uses.map(\.description) == ["an open btrfs file system"])
     }
 
@@ -135,5 +138,28 @@ extension InventoryTests {
         let device = try #require(try DeviceInventory(tree: tree)["sda"])
         #expect(device.logicalSector == 512 && device.uses.isEmpty && device.serial == nil)
         #expect(device.byteCount == 0 && !device.isOfInterest)
+    }
+}
+
+extension InventoryTests {
+    @Test(arguments: [
+        ("/sys/devices/virtual/nvme-subsystem/nvme-subsys0/nvme0n1", "nvme"),
+        ("/sys/devices/virtual/nvme-fabrics/ctl/nvme3/nvme3n1", "nvme"),
+        ("/sys/devices/pci0000:00/0000:00:04.0/virtio1/host0/target0:0:1/0:0:1:0/block/sda", "scsi"),
+        ("/sys/devices/pci0000:00/0000:00:04.0/virtio1/block/vda", "virtio"),
+        ("/sys/devices/vbd-51712/block/xvda", "xen"),
+        ("/sys/devices/platform/soc/mmc_host/mmc1/mmc1:0001/block/mmcblk1", "mmc"),
+        ("/sys/devices/pci0000:00/usb1/1-1/1-1:1.0/host6/target6:0:0/6:0:0:0/block/sdf", "usb"),
+        ("/sys/devices/virtual/block/loop0", "virtual"),
+        ("/sys/devices/css0/0.0.0001/0.0.0200/block/dasda", "unknown"),
+    ])
+    func buses(_ directory: String, _ bus: String) throws {
+        let name = try #require(directory.split(separator: "/").last)
+        let tree = RecordedTree(
+            """
+            \(directory)/dev = 8:0
+            /sys/class/block/\(name) -> \(directory)
+            """)
+        #expect(try DeviceInventory(tree: tree).devices.map(\.bus.rawValue) == [bus])
     }
 }

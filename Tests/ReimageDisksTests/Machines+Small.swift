@@ -114,6 +114,7 @@ extension Machines {
         >>
         /proc/1/mountinfo <<
         60 1 8:32 / /srv rw - xfs /dev/sdc rw
+        61 1 8:32 /x /live/rw rw - xfs /dev/sdc rw
         >>
         """
 }

@@ -148,15 +148,25 @@ import Testing
 
     // MARK: Confirmation
 
-    @Test(arguments: ["5341", "523115341", "4C530001120523115341", "4c530001120523115341", "_0000-0:0"])
+    @Test(arguments: [
+        "5341", "523115341", "4C530001120523115341", "4c530001120523115341", "rial", "serial-0:0", "wwn9876",
+    ])
     func confirms(_ text: String) {
         var device = stick
-        device.stablePaths = ["/dev/disk/by-id/usb-SanDisk_Ultra_0000-0:0"]
+        device.stablePaths = ["/dev/disk/by-id/usb-SanDisk_serial-0:0", "/dev/disk/by-id/wwn-wwn9876"]
         #expect(DeviceConfirmation(device).refusal(for: .text(text)) == nil)
     }
 
-    @Test(arguments: ["", "341", "1534", "sdx", "/dev/sdx", "yes", "32000000000", "14C530001120523115341"])
+    @Test(arguments: [
+        "", "341", "1534", "sdx", "/dev/sdx", "yes", "32000000000", "14C530001120523115341",
+        // Endings that every stick and partition has.
+        "-0:0", "l-0:0", "ial-0:0", "art1", "-part1", "0:0-part1", "ial-0:0-part1",
+    ])
     func doesNotConfirm(_ text: String) {
+        var stick = stick
+        stick.stablePaths = [
+            "/dev/disk/by-id/usb-SanDisk_serial-0:0", "/dev/disk/by-id/usb-SanDisk_serial-0:0-part1",
+        ]
         #expect(DeviceConfirmation(stick).refusal(for: .text(text))?.reason == .notConfirmed)
     }
 

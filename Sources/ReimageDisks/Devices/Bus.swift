@@ -24,7 +24,6 @@ extension Device {
                 (.virtual, { $0 == "virtual" }),
                 (.usb, { $0.isNumbered("usb") }),
                 (.fireWire, { $0.isNumbered("fw") }),
-                (.nvme, { $0 == "nvme" || $0 == "nvme-subsystem" }),
                 (.mmc, { $0 == "mmc_host" }),
                 (.sata, { $0.isNumbered("ata") }),
                 (.xen, { $0.hasPrefix("vbd-") }),
@@ -32,8 +31,8 @@ extension Device {
                 (.scsi, { $0.hasPrefix("target") }),
                 (.virtio, { $0.isNumbered("virtio") }),
             ]
-            // NVMe over a fabric lives below `virtual` too.
-            if parts.contains(where: { $0.isNumbered("nvme") }) {
+            // NVMe with several paths, or over a fabric, lies below `virtual` too.
+            if parts.contains(where: { $0.isNumbered("nvme") || $0 == "nvme-subsystem" }) {
                 self = .nvme
             } else {
                 self = named.first { parts.contains(where: $0.1) }?.0 ?? .unknown

@@ -7,7 +7,9 @@ struct DeviceUsage: Sendable {
     private var direct: [String: [DeviceUse.Kind]] = [:]
     private let holders: [String: DeviceUse.Holder]
     private let names: [DeviceNumber: String]
-    private let mounts: [Mount]
+    /// This process's mounts, then those of the first process that are others: a shell in a namespace of its own must
+    /// not take a disk for free that the system has mounted. The paths of one table mean nothing in the other.
+    private let mountTables: [[Mount]]
     /// The members of each btrfs that is open, by their names.
     private let btrfs: [[String]]
     private let tree: any DeviceTree
@@ -16,7 +18,9 @@ struct DeviceUsage: Sendable {
         self.tree = tree
         names = Dictionary(devices.map { ($0.number, $0.name) }) { first, _ in first }
         holders = Dictionary(devices.map { ($0.name, $0.asHolder) }) { first, _ in first }
-        mounts = Self.mounts(tree)
+        let own = tree.text("/proc/self/mountinfo").map { Mount.all(in: $0) } ?? []
+        let first = tree.text("/proc/1/mountinfo").map { Mount.all(in: $0) } ?? []
+        mountTables = own == first ? [own] : [own, first]
         btrfs = (tree.names(in: "/sys/fs/btrfs") ?? []).compactMap { tree.names(in: "/sys/fs/btrfs/\($0)/devices") }
         for device in devices {
             if let disk = device.disk { stack.put(device.name, on: disk) }
@@ -51,23 +55,13 @@ struct DeviceUsage: Sendable {
             if let device = node.device { return names[device].map { [$0] } ?? [] }
             if let name = names[node.fileSystem] { return [name] }
         }
-        return mounts.holding(path).map { devices(of: $0) } ?? []
-    }
-
-    /// This process's mounts, and those of the first process where they can be read: a shell in a namespace of its own
-    /// must not take a disk for free that the system has mounted.
-    private static func mounts(_ tree: any DeviceTree) -> [Mount] {
-        let own = tree.text("/proc/self/mountinfo").map { Mount.all(in: $0) } ?? []
-        let first = tree.text("/proc/1/mountinfo").map { Mount.all(in: $0) } ?? []
-        let known = Set(own)
-        // The own ones last, where they win over others at the same place.
-        return first.filter { !known.contains($0) } + own
+        return mountTables[0].holding(path).map { devices(of: $0, in: mountTables[0]) } ?? []
     }
 
     private func isPartition(_ name: String) -> Bool { tree.contents(of: "/sys/class/block/\(name)/partition") != nil }
 
-    /// The devices below a mount, by their names.
-    private func devices(of mount: Mount, depth: Int = 0) -> [String] {
+    /// The devices below a mount of `table`, by their names.
+    private func devices(of mount: Mount, in table: [Mount], depth: Int = 0) -> [String] {
         var found = names[mount.device].map { [$0] } ?? []
         for source in mount.source.split(separator: ":") where source.hasPrefix("/dev/") {
             if let device = tree.node(at: String(source))?.device, let name = names[device] { found.append(name) }
@@ -77,16 +71,20 @@ struct DeviceUsage: Sendable {
         }
         // Overlays may lie on overlays; a container's lie where this process cannot see.
         for directory in mount.overlaidDirectories where depth < 8 {
-            guard let lower = mounts.holding(directory), lower != mount else { continue }
-            found += devices(of: lower, depth: depth + 1)
+            guard let lower = table.holding(directory), lower != mount else { continue }
+            found += devices(of: lower, in: table, depth: depth + 1)
         }
         return found.reduce(into: []) { unique, name in if !unique.contains(name) { unique.append(name) } }
     }
 
     private mutating func addMounts() {
         var places: [String: [(mount: Mount, at: String)]] = [:]
-        for mount in mounts.reversed() {
-            for name in devices(of: mount) { places[name, default: []].append((mount, mount.mountPoint)) }
+        for table in mountTables {
+            for mount in table {
+                for name in devices(of: mount, in: table) {
+                    places[name, default: []].append((mount, mount.mountPoint))
+                }
+            }
         }
         for (name, mounted) in places {
             let byFileSystem = Dictionary(grouping: mounted) { $0.mount.fileSystem }

@@ -37,7 +37,9 @@ struct Mount: Hashable, Sendable {
             return parts.count == 2 ? (String(parts[0]), parts[1]) : nil
         }
         let upper = values.filter { $0.0 == "upperdir" }.map { String($0.1) }
-        return upper + values.filter { $0.0 == "lowerdir" }.flatMap { $0.1.split(separator: ":").map(String.init) }
+        // Kernels from 6.5 on may show one `lowerdir+` a layer.
+        return upper
+            + values.filter { $0.0.hasPrefix("lowerdir") }.flatMap { $0.1.split(separator: ":").map(String.init) }
     }
 }
 

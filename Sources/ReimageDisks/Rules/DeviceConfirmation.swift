@@ -46,7 +46,8 @@ public struct DeviceConfirmation: Sendable, Hashable {
     public var question: String {
         switch identities[0] {
         case .serial(let serial): "type the last \(Self.leastCharacters) or more characters of the serial (\(serial))"
-        case .stableName(let name): "type the last \(Self.leastCharacters) or more characters of the id (\(name))"
+        case .stableName(let name):
+            "type the last \(Self.leastCharacters) or more characters of the id (\(Self.meaningful(name)))"
         case .size(let count): "type its size (\(humanSize(count)), or \(count))"
         }
     }
@@ -70,11 +71,32 @@ public struct DeviceConfirmation: Sendable, Hashable {
 
     private static func confirms(_ text: String, _ identity: Identity) -> Bool {
         switch identity {
-        case .serial(let name), .stableName(let name):
-            text.count >= leastCharacters && name.lowercased().hasSuffix(text.lowercased())
+        case .serial(let serial):
+            ends(serial, in: text)
+        case .stableName(let name):
+            ends(name, in: text, counting: meaningful(name)) || ends(meaningful(name), in: text)
         case .size(let count):
             text == String(count) || compact(text) == compact(humanSize(count))
         }
+    }
+
+    /// Whether `text` is the end of `name`, and takes enough characters from its part `told`, which stands in front.
+    private static func ends(_ name: String, in text: String, counting told: String? = nil) -> Bool {
+        let ending = name.count - (told ?? name).count
+        return text.count >= leastCharacters + ending && name.lowercased().hasSuffix(text.lowercased())
+    }
+
+    /// A stable name without the endings that many devices have: `-0:0` of every stick, `-part1`.
+    private static func meaningful(_ name: String) -> String {
+        guard let dash = name.lastIndex(of: "-") else { return name }
+        let ending = name[name.index(after: dash)...]
+        let digits = ending.hasPrefix("part") ? ending.dropFirst(4) : ending.drop { $0 != ":" }.dropFirst()
+        guard ending.hasPrefix("part") || ending.contains(":"), digits.allSatisfy(\.isNumber), !digits.isEmpty else {
+            return name
+        }
+        let rest = String(name[..<dash])
+        // A partition of a stick has both.
+        return ending.hasPrefix("part") ? meaningful(rest) : rest
     }
 
     /// Without spaces and in small letters: `64MiB` is `64 MiB`.
