@@ -118,6 +118,24 @@ import Testing
         #expect(known["VERSION"] == version)
     }
 
+    @Test func oldRaidMembers() throws {
+        // 64 KiB below the end, which is cut to a multiple of that.
+        var bytes = [UInt8](repeating: 0, count: (2 << 20) + 512)
+        let place = (2 << 20) - (64 << 10)
+        bytes.withMutableBytes { span in
+            span.storeLittle(UInt32(0xA92B_4EFC), at: place)
+            span.storeLittle(UInt32(90), at: place + 8)
+            for (index, word) in [0x0102_0304, 0x0506_0708, 0x090A_0B0C, 0x0D0E_0F10].enumerated() {
+                span.storeLittle(UInt32(word), at: place + [20, 52, 56, 60][index])
+            }
+        }
+        let id = "01020304-0506-0708-090a-0b0c0d0e0f10"
+        let found = try ContentProbe(MemoryStore(bytes)).signatures()
+        #expect(found == [ContentSignature(.raid, version: "0.90", uuid: id)])
+        guard let known = try blkid(scratch.write(bytes, to: "disk")) else { return }
+        #expect(known["TYPE"] == "linux_raid_member" && known["UUID"] == id)
+    }
+
     @Test func physicalVolumes() throws {
         var bytes = [UInt8](repeating: 0, count: 1 << 20)
         bytes.withMutableBytes { span in

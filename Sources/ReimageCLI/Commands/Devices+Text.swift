@@ -121,6 +121,7 @@ extension DeviceReport {
         if !survey.partitions.isEmpty { Console.result("partitions:") }
         for partition in survey.partitions { Console.result("    " + text(partition).printable) }
         for use in device.uses { line("used by", use.description) }
+        if case .unknown(let reason) = claim { line("held by a process", "not known: \(reason)") }
         for refusal in refusals { line("not to be overwritten", "\(refusal.message). \(refusal.advice)") }
         if refusals.isEmpty { line("to confirm overwriting", DeviceConfirmation(device).question) }
     }
