@@ -163,3 +163,26 @@ extension InventoryTests {
         #expect(try DeviceInventory(tree: tree).devices.map(\.bus.rawValue) == [bus])
     }
 }
+
+extension InventoryTests {
+    /// Overlays on overlays, each on all the others: a machine full of containers, or a broken table.
+    @Test(.timeLimit(.minutes(1))) func manyOverlays() throws {
+        let layers = (0..<30).map { "/layer/\($0)/x" }.joined(separator: ":")
+        let overlays = (0..<30).map {
+            "\(100 + $0) 1 0:\(60 + $0) / /layer/\($0) rw - overlay none rw,lowerdir=\(layers):/x"
+        }
+        let tree = RecordedTree(
+            """
+            cd /sys/devices/x/block/sda
+            dev = 8:0
+            /sys/class/block/sda -> ../../devices/x/block/sda
+            /dev/sda block 8:0
+            /proc/self/mountinfo <<
+            1 1 8:0 / / rw - ext4 /dev/sda rw
+            \(overlays.joined(separator: "\n"))
+            >>
+            """)
+        let device = try #require(try DeviceInventory(tree: tree)["sda"])
+        #expect(device.isSystemDisk && device.uses.count == 2)
+    }
+}

@@ -77,7 +77,7 @@ public struct Device: Sendable, Hashable {
     public var serial: String?
     /// The world-wide name.
     public var worldWideName: String?
-    /// What a mapped device or array is called: `vg-root`, `md0`; the card's or the loop device's own file is elsewhere.
+    /// What a mapped device is called: `vg-root`.
     public var label: String?
     /// Whether the medium can be taken out: sticks and cards.
     public var isRemovable = false
@@ -124,7 +124,7 @@ extension Device {
         return model.hasPrefix(vendor) ? model : "\(vendor) \(model)"
     }
 
-    /// The mount points that make it a disk of the running system, and what else does.
+    /// The uses that make it a disk of the running system.
     public var systemUses: [DeviceUse] { uses.filter(\.isOfSystem) }
 
     /// Whether the running system lies on it.

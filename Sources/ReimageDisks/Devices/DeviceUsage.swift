@@ -9,7 +9,7 @@ struct DeviceUsage: Sendable {
     private let names: [DeviceNumber: String]
     /// This process's mounts, then those of the first process that are others: a shell in a namespace of its own must
     /// not take a disk for free that the system has mounted. The paths of one table mean nothing in the other.
-    private let mountTables: [[Mount]]
+    private let mountTables: [MountTable]
     /// The members of each btrfs that is open, by their names.
     private let btrfs: [[String]]
     private let tree: any DeviceTree
@@ -18,9 +18,7 @@ struct DeviceUsage: Sendable {
         self.tree = tree
         names = Dictionary(devices.map { ($0.number, $0.name) }) { first, _ in first }
         holders = Dictionary(devices.map { ($0.name, $0.asHolder) }) { first, _ in first }
-        let own = tree.text("/proc/self/mountinfo").map { Mount.all(in: $0) } ?? []
-        let first = tree.text("/proc/1/mountinfo").map { Mount.all(in: $0) } ?? []
-        mountTables = own == first ? [own] : [own, first]
+        mountTables = ["self", "1"].map { MountTable(tree.text("/proc/\($0)/mountinfo") ?? "") }
         btrfs = (tree.names(in: "/sys/fs/btrfs") ?? []).compactMap { tree.names(in: "/sys/fs/btrfs/\($0)/devices") }
         for device in devices {
             if let disk = device.disk { stack.put(device.name, on: disk) }
@@ -61,7 +59,25 @@ struct DeviceUsage: Sendable {
     private func isPartition(_ name: String) -> Bool { tree.contents(of: "/sys/class/block/\(name)/partition") != nil }
 
     /// The devices below a mount of `table`, by their names.
-    private func devices(of mount: Mount, in table: [Mount], depth: Int = 0) -> [String] {
+    ///
+    /// Overlays may lie on overlays; a container's lie where this process cannot see.
+    private func devices(of mount: Mount, in table: MountTable) -> [String] {
+        var (reached, found) = ([mount], [String]())
+        var next = 0
+        while next < reached.count {
+            let mount = reached[next]
+            next += 1
+            for name in ownDevices(of: mount) where !found.contains(name) { found.append(name) }
+            for lower in Set(mount.overlaidDirectories.compactMap { table.holding($0) }) where !reached.contains(lower)
+            {
+                reached.append(lower)
+            }
+        }
+        return found
+    }
+
+    /// The devices that a mount's own number and source name, and for btrfs the other members.
+    private func ownDevices(of mount: Mount) -> [String] {
         var found = names[mount.device].map { [$0] } ?? []
         for source in mount.source.split(separator: ":") where source.hasPrefix("/dev/") {
             if let device = tree.node(at: String(source))?.device, let name = names[device] { found.append(name) }
@@ -69,18 +85,13 @@ struct DeviceUsage: Sendable {
         if mount.fileSystem == "btrfs" {
             found += btrfs.filter { members in members.contains { found.contains($0) } }.flatMap { $0 }
         }
-        // Overlays may lie on overlays; a container's lie where this process cannot see.
-        for directory in mount.overlaidDirectories where depth < 8 {
-            guard let lower = table.holding(directory), lower != mount else { continue }
-            found += devices(of: lower, in: table, depth: depth + 1)
-        }
-        return found.reduce(into: []) { unique, name in if !unique.contains(name) { unique.append(name) } }
+        return found
     }
 
     private mutating func addMounts() {
         var places: [String: [(mount: Mount, at: String)]] = [:]
         for table in mountTables {
-            for mount in table {
+            for mount in table.mounts {
                 for name in devices(of: mount, in: table) {
                     places[name, default: []].append((mount, mount.mountPoint))
                 }

@@ -43,15 +43,26 @@ struct Mount: Hashable, Sendable {
     }
 }
 
-extension [Mount] {
-    /// The mount that holds the absolute path `path`: the deepest, and of several at one place the one on top.
+/// The mounts that one process sees.
+struct MountTable: Sendable {
+    let mounts: [Mount]
+    private let byPlace: [String: Mount]
+
+    /// The mounts of a mountinfo file.
+    init(_ text: String) {
+        mounts = Mount.all(in: text)
+        // Of several at one place the last is on top.
+        byPlace = Dictionary(mounts.map { ($0.mountPoint, $0) }) { _, last in last }
+    }
+
+    /// The mount that holds the absolute path `path`.
     func holding(_ path: String) -> Mount? {
-        var best: Mount?
-        for mount in self where path.isInside(mount.mountPoint) {
-            if let best, best.mountPoint.utf8.count > mount.mountPoint.utf8.count { continue }
-            best = mount
+        var place = path[...]
+        while let slash = place.lastIndex(of: "/") {
+            if let mount = byPlace[String(place)] { return mount }
+            place = place[..<slash]
         }
-        return best
+        return byPlace["/"]
     }
 }
 
@@ -68,13 +79,6 @@ struct SwapArea: Hashable, Sendable {
             guard fields.count >= 2 else { return nil }
             return SwapArea(path: unescaped(fields[0]), isFile: fields[1] == "file")
         }
-    }
-}
-
-extension String {
-    /// Whether the path is `folder` or lies below it.
-    func isInside(_ folder: String) -> Bool {
-        folder == "/" ? hasPrefix("/") : self == folder || hasPrefix(folder + "/")
     }
 }
 

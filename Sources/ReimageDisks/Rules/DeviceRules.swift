@@ -30,7 +30,7 @@ public enum DeviceRules {
     /// - Parameter kind: what the path names, links followed; `nil` where there is nothing.
     public static func refusal(forPath path: String, kind: FileKind?) -> DeviceRefusal? {
         guard kind != .blockDevice else { return nil }
-        guard path.isInside("/dev") else {
+        guard path.hasPrefix("/dev/") else {
             return DeviceRefusal(
                 .notADevice, kind == nil ? "there is no such device" : "is no block device",
                 advice: "For a file use 'reimage convert'; 'reimage devices' lists the disks.")
