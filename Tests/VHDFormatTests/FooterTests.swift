@@ -116,7 +116,7 @@ import Testing
         #expect(try contents(trailing) == pattern(1, 4096))
         let remarks = try open(trailing).info().remarks
         #expect(remarks.contains { $0.contains("suspended") })
-        #expect(remarks.contains { $0.contains("3 bytes") })
+        #expect(remarks.contains { $0.contains("3 more bytes") })
     }
 
     @Test func fixedDataMustBeThere() throws {
