@@ -86,7 +86,7 @@ let package = Package(
         tests("RawFormatTests", ["RawFormat"]),
         tests("QCOW2FormatTests", ["QCOW2Format", "RawFormat", "ReimageSystem"]),
         tests("VHDFormatTests", ["VHDFormat", "RawFormat", "ReimageSystem"]),
-        tests("ArchiveFormatTests", ["ArchiveFormat", "ReimageCodecs", "ReimageSystem"], files: ["Golden"]),
+        tests("ArchiveFormatTests", ["ArchiveFormat", "ReimageCodecs", "ReimagePipeline"], files: ["Golden"]),
         tests("ReimagePipelineTests", ["Reimage", "ReimagePipeline", "ReimageSystem", "ReimageCodecs", "RawFormat"]),
         tests("ReimageDisksTests", ["ReimageDisks", "ReimageSystem"]),
         tests("ReimageCLITests", ["ReimageCLI", "ReimageSystem"]),

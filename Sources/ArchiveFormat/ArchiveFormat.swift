@@ -12,7 +12,11 @@ public struct ArchiveFormat: ImageFormat {
     public let name = Self.formatName
     public let summary = "archive of a whole disk: compressed, checked and quick to read at any place"
 
+    public var writerOptions: [WriterOption]? { WriterSettings.options }
+
     public init() {}
+
+    public func makeWriter(_ plan: WritePlan) throws(ImageError) -> any ImageWriter { try ArchiveWriter(plan) }
 
     /// The magic decides. An archive whose start is damaged is found by its tail, which a guest could have written too.
     public func probe(head: RawSpan, tail: RawSpan, byteCount: UInt64?) -> ProbeResult {

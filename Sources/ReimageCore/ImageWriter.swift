@@ -169,6 +169,13 @@ public enum Encoding: Hashable, Sendable {
 public protocol ChunkEncoder: AnyObject {
     /// Encodes `chunk`, appending at most ``WriterNeeds/encodedBound`` bytes to `output`.
     func encode(_ chunk: RawSpan, into output: inout OutputRawSpan) throws(ImageError) -> Encoding
+
+    /// What the writer is to know of the chunk encoded last, in a form that is between the two: ``Chunk/facts``.
+    var facts: [UInt8] { get }
+}
+
+extension ChunkEncoder {
+    public var facts: [UInt8] { [] }
 }
 
 /// One chunk on its way to be placed.
@@ -181,8 +188,13 @@ public struct Chunk: Sendable {
     public var input: Range<Int>
     /// Where its stored form lies in the batch's output; empty unless coded.
     public var encoded: Range<Int>
+    /// What its encoder noted for the writer, for instance a hash; empty where it was not encoded.
+    public var facts: [UInt8]
 
-    public init(range: GuestRange, encoding: Encoding, input: Range<Int>, encoded: Range<Int> = 0..<0) {
+    public init(
+        range: GuestRange, encoding: Encoding, input: Range<Int>, encoded: Range<Int> = 0..<0, facts: [UInt8] = []
+    ) {
+        self.facts = facts
         self.range = range
         self.encoding = encoding
         self.input = input

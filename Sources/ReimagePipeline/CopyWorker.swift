@@ -101,6 +101,7 @@ final class CopyWorker {
                         try encoder.encode(bytes, into: &output)
                     }
                 }
+                chunk.facts = encoder.facts
                 chunk.encoded = filled..<filled + count
                 filled += count
             }

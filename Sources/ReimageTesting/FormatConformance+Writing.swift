@@ -163,6 +163,7 @@ final class WriterRun {
             try bytes.withBytes { (chunk) throws(ImageError) in encoding = try encoder.encode(chunk, into: &output) }
         }
         chunk.encoding = encoding
+        chunk.facts = encoder.facts
         guard case .coded = encoding else { return }
         chunk.encoded = encoded.count..<encoded.count + count
         encoded += try buffer.withBytes(0..<count) { (span) throws(ImageError) in try span.bytes(0..<count) }

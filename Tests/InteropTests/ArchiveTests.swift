@@ -46,11 +46,18 @@ import Testing
         }
     }
 
-    @Test func isNotWritten() throws {
-        scratch.write([UInt8](repeating: 1, count: 512), to: "disk.raw")
-        let result = try reimage("convert", "-f", "raw", "disk.raw", "disk.rimg")
-        #expect(result.status == 63)
-        #expect(result.errors.contains("can be read, not written"))
+    /// What is written is read back as the same, by every thread count in the same bytes.
+    @Test func writesWhatItReads() throws {
+        let archive = Self.golden + "/kinds.rimg"
+        for threads in ["1", "3"] {
+            let name = "copy\(threads).rimg"
+            let result = try #require(Program.reimage).run(
+                ["convert", "-q", "--verify", "-j", threads, "-o", "profile=mount", archive, name], in: scratch.path,
+                environment: ["SOURCE_DATE_EPOCH": "0"])
+            #expect(result.status == 0, "\(result.errors)")
+            #expect(try reimage("compare", "-q", archive, name).status == 0)
+        }
+        #expect(scratch.read("copy1.rimg") == scratch.read("copy3.rimg"))
     }
 
     @Test func damageIsNamed() throws {

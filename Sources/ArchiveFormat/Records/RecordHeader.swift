@@ -160,6 +160,11 @@ struct RecordHeader: Hashable, Sendable {
         return header.withBytes { XXH3.hash64($0) }
     }
 
+    /// The checksum in an encoded header.
+    static func storedCheck(of header: [UInt8]) -> UInt64 {
+        header[Field.headerCheck..<Field.headerCheck + 8].reversed().reduce(0) { $0 << 8 | UInt64($1) }
+    }
+
     /// The header of a record, with its extension and checksums.
     static func encode(
         _ type: RecordType, extension fields: [UInt8], payload: RawSpan, at place: HostOffset, tag: UInt64,

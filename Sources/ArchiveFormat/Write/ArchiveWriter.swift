@@ -1,0 +1,248 @@
+internal import ReimageCodecs
+internal import ReimageCore
+
+/// Writes an archive in one pass, front to back.
+///
+/// - Source: archive specification 1.0, section 7.
+final class ArchiveWriter: ImageWriter {
+    /// The most entries of one ERRS record.
+    private static let mostErrors = 65536
+
+    let needs: WriterNeeds
+    private let settings: WriterSettings
+    private let geometry: Geometry
+    private let header: FileHeader
+    private let metadata: [UInt8]
+
+    private var records: RecordStream
+    private var index: IndexBuilder
+    private var table: ChunkTable
+    private var metadataPlace = HostOffset.zero
+    /// Slots without a CHNK record that no RUN record tells of yet.
+    private var run: RunRecord?
+    /// Ranges that could not be read, and that no ERRS record tells of yet.
+    private var errors: [ErrorsRecord.Entry] = []
+    private var lastErrors: UInt64 = 0
+    /// Whether some of them lie in a leaf range that got no LEAF record.
+    private var hasGap = false
+
+    /// - Throws: `.unsupported` where the disk's length is not known, or no archive has it.
+    convenience init(_ plan: WritePlan) throws(ImageError) {
+        let settings = try WriterSettings(plan)
+        guard let byteCount = plan.byteCount else {
+            throw ImageError(
+                .unsupported, "a rimg archive of a disk whose length is not known beforehand cannot be written yet",
+                advice: "Save the source to a file first.")
+        }
+        try self.init(settings, byteCount: byteCount)
+    }
+
+    init(_ settings: WriterSettings, byteCount: UInt64) throws(ImageError) {
+        self.settings = settings
+        geometry = try settings.geometry(ofDisk: byteCount)
+        metadata = try settings.metadata.payloadBytes()
+        header = settings.header(geometry, metadata: metadata)
+        needs = WriterNeeds(
+            chunkSize: Int(geometry.chunkSize), grainSize: 512, encodedBound: Int(geometry.chunkSize))
+        records = RecordStream(tag: header.tag)
+        index = IndexBuilder(geometry, logicalSector: header.logicalSector)
+        table = ChunkTable(window: settings.dedupWindow)
+    }
+
+    func makeEncoder() throws(ImageError) -> (any ChunkEncoder)? { try ArchiveEncoder(settings, geometry) }
+
+    func mostBytes(forDisk byteCount: UInt64) throws(ImageError) -> UInt64 {
+        let geometry = try settings.geometry(ofDisk: byteCount)
+        // Headers, padding and entry of a chunk, a run before it; the LEAF and ROOT entry of a range.
+        let perSlot = UInt64(ChunkRecord.headerByteCount + 8 + 104 + IndexEntry.byteCount + 1)
+        let perRange = UInt64(LeafRecord.headerByteCount + 8 + RootEntry.byteCount)
+        let ends = UInt64(FileHeader.byteCount + RootRecord.headerByteCount + Footer.byteCount + Tail.byteCount)
+        return byteCount + geometry.slots * perSlot + geometry.leafRanges * perRange + ends
+            + UInt64(RecordHeader.byteCount + metadata.count + 8)
+    }
+
+    func begin(into placement: inout Placement) throws(ImageError) {
+        records.append(header.bytes(), into: &placement)
+        metadataPlace = records.append(.metadata, payload: metadata, into: &placement).place
+        records.flush(into: &placement)
+    }
+
+    func skip(_ kind: Extent.Kind, _ range: GuestRange, into placement: inout Placement) throws(ImageError) {
+        let first = range.start.value >> UInt64(geometry.chunkLog2)
+        let end = range.end.value.dividedRoundingUp(by: geometry.chunkSize)
+        guard first == index.slot, end <= geometry.slots else { throw outOfOrder(range) }
+        let kind = SlotKind(readingAsZero: kind)
+        while index.slot < end {
+            let slot = index.slot
+            let left = end - slot
+            let isWhole = index.room == geometry.leafSlots && left >= geometry.leafSlots
+            let count = isWhole ? left.roundedDown(to: geometry.leafSlots) : min(left, index.room)
+            note(kind, at: slot, count: count, into: &placement)
+            if isWhole {
+                index.add(kind, ranges: count >> UInt64(geometry.leafLog2))
+            } else {
+                index.add(kind, count: count)
+            }
+            if kind == .unreadable {
+                let start = slot << UInt64(geometry.chunkLog2)
+                let stop = min((slot + count) << UInt64(geometry.chunkLog2), geometry.byteCount)
+                add(GuestRange(start: GuestOffset(start), count: stop - start), into: &placement)
+            }
+            if isWhole { hasGap = !errors.isEmpty } else { closeRange(into: &placement) }
+        }
+    }
+
+    func place(_ chunk: Chunk, map: borrowing GrainMap, into placement: inout Placement) throws(ImageError) {
+        let slot = index.slot
+        guard slot < geometry.slots, chunk.range.start.value == slot << UInt64(geometry.chunkLog2),
+            chunk.range.count == geometry.byteCount(ofSlot: slot)
+        else { throw outOfOrder(chunk.range) }
+        let input = chunk.input.lowerBound..<chunk.input.lowerBound + Int(chunk.range.count)
+        var unreadable: [GuestRange] = []
+        var kinds: Set<Extent.Kind> = []
+        try map.forEachRun(in: input) { kind, range in
+            kinds.insert(kind)
+            guard kind == .unreadable else { return }
+            let start = chunk.range.start + UInt64(range.lowerBound - input.lowerBound)
+            unreadable.append(GuestRange(start: start, count: UInt64(range.count)))
+        }
+        if chunk.encoding == .zero {
+            let kind = kinds.count == 1 ? SlotKind(readingAsZero: kinds.first ?? .zero) : .zero
+            note(kind, at: slot, count: 1, into: &placement)
+            index.add(kind, count: 1)
+        } else {
+            try store(chunk, input, into: &placement)
+        }
+        for range in unreadable { add(range, into: &placement) }
+        closeRange(into: &placement)
+    }
+
+    /// Places a chunk with data, or finds that it was placed before.
+    private func store(_ chunk: Chunk, _ input: Range<Int>, into placement: inout Placement) throws(ImageError) {
+        let slot = index.slot
+        // A layout without bytes has no facts: every chunk counts as stored, and as no other's duplicate.
+        let facts =
+            try chunk.facts.isEmpty
+            ? nil : chunk.facts.withBytes { (bytes) throws(ImageError) in try ChunkFacts(decoding: bytes) }
+        if let facts, let known = table[facts.hash] {
+            note(.duplicate, at: slot, count: 1, source: known.slot, into: &placement)
+            index.add(known.entry, isDuplicate: true)
+            return
+        }
+        flushRun(into: &placement)
+        if hasGap { flushErrors(into: &placement) }
+        let method = facts?.method ?? ChunkMethod(.store)
+        let hash = facts?.hash ?? DigestTree.zeroNodes[geometry.chunkHeight]
+        let isPlain = chunk.encoding == .plain
+        let byteCount = isPlain ? input.count : chunk.encoded.count
+        let record = ChunkRecord(
+            slot: slot, rawByteCount: UInt32(input.count), method: method, diskSize: geometry.byteCount,
+            chunkLog2: geometry.chunkLog2, hash: hash)
+        let placed = records.append(
+            .chunk, extension: record.extensionBytes(), payload: isPlain ? .input(input) : .encoded(chunk.encoded),
+            byteCount: UInt64(byteCount), check: facts?.payloadCheck ?? 0, into: &placement)
+        let entry = IndexEntry(
+            place: placed.place, storedByteCount: UInt32(byteCount), method: method, hash: hash)
+        index.add(entry, isDuplicate: false)
+        if facts != nil { table.insert(ChunkTable.Chunk(slot: slot, entry: entry)) }
+    }
+
+    func finish(_ disk: WrittenDisk, into placement: inout Placement) throws(ImageError) {
+        guard disk.byteCount == geometry.byteCount, index.slot == geometry.slots else {
+            throw ImageError(
+                .invalidArgument, "the disk has \(disk.byteCount) bytes, and was said to have \(geometry.byteCount)")
+        }
+        flushRun(into: &placement)
+        flushErrors(into: &placement)
+        let (root, entries) = index.finish()
+        let placed = records.append(
+            .root, extension: root.extensionBytes(), payload: entries, into: &placement)
+        var footer = Footer(
+            root: placed.place, rootByteCount: placed.byteCount, metadata: metadataPlace, digest: root.digest,
+            merkleRoot: root.merkleRoot, header: header, diskByteCount: geometry.byteCount)
+        footer.counts = index.counts
+        footer.rawBytes = index.rawBytes
+        footer.storedBytes = index.storedBytes
+        footer.codecs = index.codecs
+        footer.filters = index.filters
+        footer.errors = lastErrors
+        if lastErrors != 0 { footer.flags.insert(.sourceErrors) }
+        let end = records.append(.footer, payload: footer.payloadBytes(), into: &placement)
+        records.append(Tail(footer: end.place, tag: header.tag).bytes(), into: &placement)
+        records.flush(into: &placement)
+    }
+
+    private func outOfOrder(_ range: GuestRange) -> ImageError {
+        ImageError(
+            .invalidArgument, "an archive of \(geometry.byteCount) bytes is written in order, and not at \(range)")
+    }
+}
+
+// Runs, ranges that could not be read, and the ends of leaf ranges.
+extension ArchiveWriter {
+    /// Adds slots without a CHNK record to the run in hand, or begins another.
+    private func note(
+        _ kind: SlotKind, at slot: UInt64, count: UInt64, source: UInt64 = 0, into placement: inout Placement
+    ) {
+        if let run, run.kind == kind, kind != .duplicate || run.source + run.count == source {
+            self.run?.count += count
+            return
+        }
+        flushRun(into: &placement)
+        run = RunRecord(
+            first: slot, count: count, kind: kind, chunkLog2: geometry.chunkLog2, source: source,
+            diskSize: geometry.byteCount)
+    }
+
+    private func flushRun(into placement: inout Placement) {
+        guard let run else { return }
+        self.run = nil
+        _ = records.append(.run, extension: run.extensionBytes(), into: &placement)
+    }
+
+    /// Adds a range that could not be read. Sources do not tell why, nor how often they tried.
+    private func add(_ range: GuestRange, into placement: inout Placement) {
+        if let last = errors.last, last.range.end == range.start {
+            errors[errors.count - 1].range = GuestRange(from: last.range.start, to: range.end)
+            return
+        }
+        if errors.count == Self.mostErrors { flushErrors(into: &placement) }
+        errors.append(ErrorsRecord.Entry(range: range, code: 0, tries: 1))
+    }
+
+    private func flushErrors(into placement: inout Placement) {
+        hasGap = false
+        guard !errors.isEmpty else { return }
+        flushRun(into: &placement)
+        let record = ErrorsRecord(previous: lastErrors, entries: errors)
+        errors.removeAll()
+        let placed = records.append(
+            .errors, extension: record.extensionBytes(), payload: record.payloadBytes(), into: &placement)
+        lastErrors = placed.place.value
+    }
+
+    /// Ends the leaf range in hand where it is full.
+    private func closeRange(into placement: inout Placement) {
+        guard index.isFull else { return }
+        guard let (record, payload) = index.close() else {
+            hasGap = !errors.isEmpty
+            return
+        }
+        flushRun(into: &placement)
+        flushErrors(into: &placement)
+        let placed = records.append(
+            .leaf, extension: record.extensionBytes(), payload: payload, into: &placement)
+        index.add(record, at: placed)
+    }
+}
+
+extension SlotKind {
+    /// What a slot is all of whose bytes are of `kind`; none of them is data.
+    init(readingAsZero kind: Extent.Kind) {
+        switch kind {
+        case .data, .zero: self = .zero
+        case .hole: self = .unallocated
+        case .unreadable: self = .unreadable
+        }
+    }
+}
