@@ -12,6 +12,7 @@ struct ExitStatus: RawRepresentable, Equatable, Sendable {
     static let sourceFailed = ExitStatus(rawValue: 4)
     static let targetFailed = ExitStatus(rawValue: 5)
     static let mismatch = ExitStatus(rawValue: 6)
+    static let interrupted = ExitStatus(rawValue: 7)
     static let unsupported = ExitStatus(rawValue: 63)
     static let usage = ExitStatus(rawValue: 64)
 
@@ -25,6 +26,7 @@ struct ExitStatus: RawRepresentable, Equatable, Sendable {
             case .refused: .refused
             case .targetFailed: .targetFailed
             case .mismatch: .mismatch
+            case .interrupted: .interrupted
             case .unsupported: .unsupported
             case .invalidArgument: .usage
             default: .failure

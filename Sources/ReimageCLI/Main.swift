@@ -11,7 +11,8 @@ struct ReimageMain {
             Signals.finish()
         } catch let error as ImageError {
             Console.error(error)
-            Signals.finish()
+            // That there is something to go on from says more than the signal that ended the work.
+            if error.code != .interrupted { Signals.finish() }
             exitProcess(ExitStatus(error.code).rawValue)
         } catch {
             Root.exit(withError: error)
@@ -46,7 +47,8 @@ struct Root: ParsableCommand {
 
             EXIT STATUS
               0 ok; 1 failure; 3 refused by a safety rule; 4 source damaged or unreadable;
-              5 target failed; 6 verify mismatch; 63 not supported by the format; 64 usage.
+              5 target failed; 6 verify mismatch; 7 interrupted, can be resumed;
+              63 not supported by the format; 64 usage.
               compare: 0 same, 1 differs, 2 could not compare.
               check: 0 clean, 1 could not check, 2 corrupt, 3 leaks only.
             """,

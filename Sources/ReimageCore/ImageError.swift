@@ -21,6 +21,8 @@ public struct ImageError: Error, Sendable, Hashable {
         public static let mismatch = Code(rawValue: "mismatch")
         /// The caller cancelled the work.
         public static let cancelled = Code(rawValue: "cancelled")
+        /// The work ended early, by the caller's wish or by a failure, and can be taken up where it ended.
+        public static let interrupted = Code(rawValue: "interrupted")
         /// The machine gave no thread, memory or other resource.
         public static let exhausted = Code(rawValue: "exhausted")
     }
