@@ -60,7 +60,7 @@ struct ArchiveIndex: Sendable {
     ) throws(ImageError) -> ArchiveEnd {
         if let window = try ArchiveEnd.Window.last(of: store) { return try ArchiveEnd(window) }
         guard case .success(let first) = header,
-            let length = try RecordWalk(store, tag: first.tag).archiveByteCount()
+            let length = try RecordChain.archiveByteCount(store, tag: first.tag)
         else { throw .damaged("there is no tail", at: HostOffset(store.byteCount)) }
         return try ArchiveEnd(ArchiveEnd.Window(store, before: length))
     }

@@ -56,6 +56,9 @@ struct LeafRecord: Hashable, Sendable {
         self.node = node
     }
 
+    /// The place of the LEAF record before, as the record at the start of `bytes` has it.
+    static func predecessor(in bytes: RawSpan) throws(ImageError) -> UInt64 { try bytes.little(at: Field.previous) }
+
     /// The extension of `header` in `bytes`, which start with the header.
     /// - Throws: `.damaged` where a field contradicts the archive, `.unsupported` for what 1.0 does not have.
     init(decoding bytes: RawSpan, of header: RecordHeader, _ rules: RecordRules) throws(ImageError) {
@@ -68,7 +71,7 @@ struct LeafRecord: Hashable, Sendable {
         let slots: UInt32 = try bytes.little(at: Field.slots)
         slotCount = Int(slots)
         entryCount = Int(try bytes.little(UInt32.self, at: Field.entries))
-        previous = try bytes.little(at: Field.previous)
+        previous = try Self.predecessor(in: bytes)
         rawBytes = try bytes.little(at: Field.rawBytes)
         storedBytes = try bytes.little(at: Field.storedBytes)
         chunkLog2 = Int(try bytes.little(UInt8.self, at: Field.chunkLog2))
