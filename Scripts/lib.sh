@@ -31,6 +31,8 @@ readonly test_needs=(
     "command:mke2fs e2fsprogs e2fsprogs"
     "command:sfdisk fdisk -"
     "command:losetup mount -"
+    "command:mount mount -"
+    "command:filefrag e2fsprogs e2fsprogs"
     "command:mkfs.vfat dosfstools dosfstools"
     "command:mkfs.xfs xfsprogs -"
     "command:mkfs.btrfs btrfs-progs -"

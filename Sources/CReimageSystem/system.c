@@ -55,6 +55,11 @@ int reimage_zero_range(int fd, off_t offset, off_t count) {
 
 int reimage_reserve(int fd, off_t offset, off_t count) { return fallocate(fd, 0, offset, count); }
 
+int reimage_share_blocks(int from, off_t start, off_t count, int to, off_t offset) {
+    struct file_clone_range range = {from, (uint64_t)start, (uint64_t)count, (uint64_t)offset};
+    return ioctl(to, FICLONERANGE, &range);
+}
+
 int reimage_drop_cache(int fd, off_t offset, off_t count) {
     int error = posix_fadvise(fd, offset, count, POSIX_FADV_DONTNEED);
     if (error == 0) return 0;
@@ -99,6 +104,12 @@ int reimage_zero_range(int fd, off_t offset, off_t count) {
 
 int reimage_reserve(int fd, off_t offset, off_t count) {
     (void)fd, (void)offset, (void)count;
+    errno = ENOTSUP;
+    return -1;
+}
+
+int reimage_share_blocks(int from, off_t start, off_t count, int to, off_t offset) {
+    (void)from, (void)start, (void)count, (void)to, (void)offset;
     errno = ENOTSUP;
     return -1;
 }

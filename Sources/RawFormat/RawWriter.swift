@@ -50,7 +50,7 @@ public final class RawWriter: ImageWriter {
         zeroMode = grain == 0 ? .written : preallocation.zeroMode
         needs = WriterNeeds(
             chunkSize: Self.chunkSize, grainSize: grain == 0 ? Self.chunkSize : min(grain, Self.chunkSize),
-            ascending: isAppendOnly)
+            ascending: isAppendOnly, sharing: zeroMode == .sparse ? .sparse : nil)
     }
 
     public func mostBytes(forDisk byteCount: UInt64) throws(ImageError) -> UInt64 { byteCount }

@@ -79,16 +79,23 @@ extension Conversion {
                     + "from the directory it is started in, reimage from the image's own."))
     }
 
+    /// How the data of `content` can be shared with the target's file; `nil` where it is copied.
+    func sharing(_ content: DiskContent, _ writer: any ImageWriter, _ place: Place) -> BlockSharing? {
+        guard sharesBlocks, place.partial != nil, case .random(let disk) = content else { return nil }
+        return BlockSharing(disk, to: place.data?.sink ?? place.sink, writer.needs)
+    }
+
     /// Copies `content`; to a pipe, after a first look where the writer needs one.
     func copy(
         _ content: DiskContent, _ writer: any ImageWriter, over below: Backing?,
-        comparedWith base: (any BlockDevice)?, _ place: Place
+        comparedWith base: (any BlockDevice)?, _ sharing: BlockSharing?, _ place: Place
     ) throws(ImageError) -> CopySummary {
         let needs = writer.needs.lookAhead
         guard place.sink.traits.contains(.appendOnly), needs != .none else {
             var job = CopyJob(
-                content, writer: writer, sink: place.sink, digest: verifies || writer.needs.digest,
-                options: options)
+                content, writer: writer, sink: place.sink,
+                digest: verifies && sharing == nil || writer.needs.digest, options: options)
+            job.sharing = sharing
             job.dataSink = place.data?.sink
             job.base = base
             return try job.run()

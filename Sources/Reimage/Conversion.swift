@@ -31,6 +31,9 @@ public struct Conversion: Sendable {
     public var verifies: Bool
     /// Whether the target's file system must have room for every byte that may be written.
     public var checksSpace: Bool
+    /// Whether data may share the blocks of the source's file, where the file system can do that: then it is not read, and
+    /// zeros in it are not found.
+    public var sharesBlocks = true
     /// Whether the target is written past the page cache where that can be done.
     public var cache: CachePolicy
     /// The formats to choose from.
@@ -122,13 +125,19 @@ public struct Conversion: Sendable {
         let writer = try makeWriter(origin.content, place.sink.traits, over: below)
         if let dataFile = writer.dataFile { try refuse(dataFile, readBy: origin) }
         try openDataFile(writer, &place)
-        if let path = place.spacePath { try checkSpace(origin.content, at: path) }
+        let sharing = base == nil ? self.sharing(origin.content, writer, place) : nil
+        if let path = place.spacePath { try checkSpace(origin.content, sharing, at: path) }
         do throws(ImageError) {
-            let summary = try copy(origin.content, writer, over: below, comparedWith: base, place)
+            var summary = try copy(origin.content, writer, over: below, comparedWith: base, sharing, place)
             options.progress.begin(.sync, total: nil)
             try place.data?.sink.sync()
             try place.sink.sync()
-            if verifies { try verify(summary, place) }
+            if verifies {
+                if summary.digest == nil {
+                    summary = summary.adding(try origin.content.digest(options, phase: .verify))
+                }
+                try verify(summary, place)
+            }
             try options.cancellation.check()
             // The data first: an image never refers to a file that is not there.
             try place.data?.commit()
@@ -222,12 +231,13 @@ public struct Conversion: Sendable {
         }
     }
 
-    private func checkSpace(_ content: DiskContent, at path: String) throws(ImageError) {
+    private func checkSpace(_ content: DiskContent, _ sharing: BlockSharing?, at path: String) throws(ImageError) {
         // What compression and comparing with a backing file save is not known beforehand.
-        guard checksSpace, compression == nil, backing == nil, case .random = content else { return }
-        let needed = try Measurement(content, sparseGrain: sparseGrain, readsData: false) {
+        guard checksSpace, compression == nil, backing == nil, case .random(let disk) = content else { return }
+        var needed = try Measurement(content, sparseGrain: sparseGrain, readsData: false) {
             (plan) throws(ImageError) in try makeWriter(plan, over: nil)
         }.storedByteCount
+        if let sharing { needed -= min(needed, try sharing.byteCount(of: disk)) }
         let free = try freeSpace(at: path)
         guard needed > free else { return }
         throw ImageError(

@@ -79,6 +79,8 @@ public protocol ByteStore: Sendable {
     var allocatedByteCount: UInt64? { get }
     /// When the stored bytes were last changed, in seconds since 1970, when it was opened; `nil` where that is not known.
     var modificationSeconds: Int64? { get }
+    /// The open file behind the store, whose blocks a sink may share; `nil` where there is none.
+    var blockSource: BlockSource? { get }
 
     /// Fills `buffer` with the bytes from `offset`.
     /// - Throws: `.unreadable` on an I/O error and where the range passes the end.
@@ -131,6 +133,14 @@ public protocol ByteSink: Sendable {
 
     /// Makes `range` read as zeros.
     func zero(_ range: HostRange, mode: ZeroMode) throws(ImageError)
+
+    /// The unit in bytes in which blocks of `source` can be shared, a power of two; `nil` where they cannot. To be asked
+    /// before anything is written, as it may take a trial.
+    func sharedBlockSize(with source: BlockSource) -> Int?
+
+    /// Makes the bytes from `offset` on those of `range` of `source`, by sharing its blocks; whole units on both sides.
+    /// - Returns: whether that was done; where not, the bytes are still to be written.
+    func shareBlocks(of source: BlockSource, _ range: HostRange, at offset: HostOffset) -> Bool
 
     /// Cuts or extends the sink to `count` bytes; what is new reads as zeros.
     func setByteCount(_ count: UInt64) throws(ImageError)

@@ -129,6 +129,9 @@ public struct WriterNeeds: Sendable, Hashable {
     /// Whether the image keeps the disk's digest, or something made from it: ``WrittenDisk/digest`` is then given where
     /// every byte was read.
     public var digest: Bool
+    /// How zeros among data are put into the image where its data may be shared with the source's file and not be read;
+    /// `nil` where the writer has to see every byte, or promises space of its own.
+    public var sharing: ZeroMode?
 
     /// What a writer whose tables lie before the data must know to write to a pipe.
     public enum LookAhead: Hashable, Sendable {
@@ -142,8 +145,9 @@ public struct WriterNeeds: Sendable, Hashable {
 
     public init(
         chunkSize: Int, grainSize: Int, ascending: Bool = true, padsLastChunk: Bool = false, encodedBound: Int = 0,
-        longestSkip: UInt64 = .max, lookAhead: LookAhead = .none, digest: Bool = false
+        longestSkip: UInt64 = .max, lookAhead: LookAhead = .none, digest: Bool = false, sharing: ZeroMode? = nil
     ) {
+        self.sharing = sharing
         self.digest = digest
         self.longestSkip = longestSkip
         self.lookAhead = lookAhead

@@ -4,7 +4,7 @@ internal import ReimageCore
 struct Batch: ~Copyable {
     /// What to do with the bytes.
     enum Work: Sendable {
-        /// The bytes lie in the buffer, or are to be read into it by `segments`.
+        /// The bytes lie in the buffer, or are to be read into it by `segments`, or are not read at all.
         case bytes
         /// A run that reads as zeros and was not read.
         case zeros(Extent.Kind)
@@ -15,6 +15,8 @@ struct Batch: ~Copyable {
     var range = GuestRange(start: .zero, count: 0)
     var work = Work.bytes
     var segments: [Segment] = []
+    /// Where the bytes lie that do not go through the buffer, which may be shorter than the batch then.
+    var unread: UnreadData?
     var buffer: AlignedBuffer
     var map: GrainMap
 
@@ -41,7 +43,7 @@ struct Batch: ~Copyable {
         map.reset(byteCount: padding.upperBound, to: .data)
         for segment in segments where segment.kind != .data { map.set(segment.kind, in: segment.range) }
         map.set(.zero, in: padding)
-        guard reading != .nothing else { return }
+        guard reading != .nothing, unread == nil else { return }
         buffer.withMutableBytes(padding) { $0.zero() }
         for segment in segments {
             if segment.kind == .data {

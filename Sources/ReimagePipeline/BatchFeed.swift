@@ -27,11 +27,13 @@ final class DiskFeed: BatchFeed {
     private let disk: any BlockDevice
     private let batchSize: UInt64
     private let longestRun: UInt64
+    private let sharing: BlockSharing?
     private let state: Monitor<State>
 
     /// - Parameter longestRun: the longest run of zeros that is handed out in one go.
-    init(_ disk: any BlockDevice, batchSize: Int, longestRun: UInt64) {
+    init(_ disk: any BlockDevice, batchSize: Int, longestRun: UInt64, sharing: BlockSharing? = nil) {
         self.disk = disk
+        self.sharing = sharing
         self.batchSize = UInt64(batchSize)
         self.longestRun = max(longestRun.roundedDown(to: self.batchSize), self.batchSize)
         state = Monitor(State(walker: ExtentWalker(disk)))
@@ -43,12 +45,13 @@ final class DiskFeed: BatchFeed {
         try state.withLock { (state) throws(ImageError) -> Bool in
             let start = state.walker.position
             guard start < state.walker.end else { return false }
+            batch.unread = nil
             if let (kind, whole) = try state.walker.zeroRun(wholeUnitsOf: batchSize) {
                 let count = min(whole, longestRun)
                 batch.work = .zeros(kind)
                 batch.range = GuestRange(start: start, count: count)
                 state.walker.advance(count)
-            } else {
+            } else if try sharing?.take(&state.walker, unit: batchSize, into: &batch) != true {
                 batch.work = .bytes
                 batch.range = GuestRange(start: start, count: min(batchSize, state.walker.end - start))
                 try state.walker.collect(Int(batch.range.count), into: &batch.segments)

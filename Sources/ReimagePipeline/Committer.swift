@@ -125,6 +125,10 @@ final class Committer: Sendable {
             switch step {
             case .write(.input(let range), let offset, let part):
                 let sink = try sink(for: part)
+                if let unread = source.unread {
+                    try unread.write(range, to: sink, at: offset)
+                    continue
+                }
                 try source.buffer.withBytes(range) { (span) throws(ImageError) in try sink.write(span, at: offset) }
             case .write(.encoded(let range), let offset, let part):
                 let sink = try sink(for: part)

@@ -13,6 +13,13 @@ public struct CopySummary: Sendable, Hashable {
     /// The content digest, where it was asked for.
     public internal(set) var digest: ContentDigest?
 
+    /// The same copy, whose content was found to have `digest` afterwards.
+    public func adding(_ digest: ContentDigest) -> CopySummary {
+        var summary = self
+        summary.digest = digest
+        return summary
+    }
+
     mutating func add(_ other: CopySummary) {
         dataByteCount += other.dataByteCount
         unreadableByteCount += other.unreadableByteCount
@@ -33,6 +40,8 @@ public struct CopyJob {
     public var dataSink: (any ByteSink)?
     /// How much of the source is looked at.
     public var reading = Reading.content
+    /// Lets data be shared with the source's files instead of being read; neither with a digest nor with a base.
+    public var sharing: BlockSharing?
 
     /// How much of the source a copy looks at.
     public enum Reading: Sendable, Hashable {
@@ -76,7 +85,8 @@ public struct CopyJob {
         switch source {
         case .random(let disk):
             batchSize = max(batchSize, min(disk.readUnit, Self.largestBatchSize))
-            feed = DiskFeed(disk, batchSize: batchSize, longestRun: needs.longestSkip)
+            let sharing = digest || base != nil ? nil : sharing
+            feed = DiskFeed(disk, batchSize: batchSize, longestRun: needs.longestSkip, sharing: sharing)
         case .stream(let stream):
             feed = StreamFeed(stream, batchSize: batchSize)
         }

@@ -42,6 +42,12 @@ struct ExtentWalker {
         position += count
         guard var extent = ahead, extent.count > count else { return ahead = nil }
         extent.count -= count
+        if let stored = extent.stored {
+            // Of coded bytes only all together have a place.
+            extent.stored =
+                stored.codec == nil
+                ? StoredRun(store: stored.store, offset: stored.offset + count, count: extent.count) : nil
+        }
         ahead = extent
     }
 

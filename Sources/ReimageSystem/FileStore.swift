@@ -27,6 +27,7 @@ public final class FileStore: ByteStore {
     public let allocatedByteCount: UInt64?
     public let modificationSeconds: Int64?
     public let traits: StoreTraits
+    public var blockSource: BlockSource? { BlockSource(descriptor: reader.file.number) }
     private let reader: PositionalReader
 
     /// Opens the regular file at `path`.

@@ -26,6 +26,9 @@ int reimage_zero_range(int fd, off_t offset, off_t count);
 /* Reserves the space of a range, which keeps its contents. */
 int reimage_reserve(int fd, off_t offset, off_t count);
 
+/* Makes a range of one file share the blocks of a range of another, whole blocks of one file system. */
+int reimage_share_blocks(int from, off_t start, off_t count, int to, off_t offset);
+
 /* Asks the kernel to drop a range from the page cache; a hint. */
 int reimage_drop_cache(int fd, off_t offset, off_t count);
 

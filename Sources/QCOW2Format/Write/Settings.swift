@@ -142,6 +142,12 @@ struct WriterSettings: Sendable {
         }
     }
 
+    /// Whether plain clusters may be blocks of the source's file: not where they are compressed or compared, nor where
+    /// space was asked for.
+    var sharesBlocks: Bool {
+        level == nil && backingName == nil && (zeroStorage == nil || zeroStorage == .sparse)
+    }
+
     private static func zeroStorage(_ mode: Preallocation, dataFileIsRaw: Bool, grain: Int) -> ZeroMode? {
         if grain == 0 { return .written }
         switch mode {

@@ -32,7 +32,8 @@ final class QCOW2Writer: ImageWriter {
             padsLastChunk: true, encodedBound: settings.level == nil ? 0 : size - 1,
             longestSkip: makesEntries
                 ? max(1, Self.mostTables >> geometry.clusterBits) << geometry.l1CoverageBits : .max,
-            lookAhead: settings.level != nil || settings.backingName != nil ? .content : .extents)
+            lookAhead: settings.level != nil || settings.backingName != nil ? .content : .extents,
+            sharing: settings.sharesBlocks ? .sparse : nil)
         _ = try makeEncoder()  // refuses a level that is none before anything is written
     }
 

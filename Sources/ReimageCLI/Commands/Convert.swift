@@ -53,9 +53,10 @@ struct Convert: ParsableCommand {
     @Option(
         name: [.customShort("S"), .long],
         help: ArgumentHelp(
-            "The run of zeros that becomes a hole, rounded down to a power of two; 0 allocates all.", valueName: "SIZE"),
+            "The run of zeros that becomes a hole, rounded down to a power of two (4k); 0 allocates all.",
+            valueName: "SIZE"),
         transform: parseSize)
-    var sparseSize = ByteSize(4096)
+    var sparseSize: ByteSize?
 
     @Flag(name: .customShort("n"), help: "Write into the existing target file, which keeps its length.")
     var noCreate = false
@@ -71,6 +72,11 @@ struct Convert: ParsableCommand {
     @Flag(name: .customLong("no-space-check"), help: "Start even where the target's file system may be too small.")
     var skipsSpaceCheck = false
 
+    @Flag(
+        name: .customLong("no-reflink"),
+        help: "Copy data even where the file system (XFS, btrfs) could share the source's blocks with the target.")
+    var noReflink = false
+
     @OptionGroup var layout: TargetOptions
     @OptionGroup var compression: CompressionOptions
     @OptionGroup var peer: PeerOptions
@@ -85,7 +91,7 @@ struct Convert: ParsableCommand {
                     ? "convert takes a source and a target."
                     : "convert takes one source and one target; joining several images is not supported.")
         }
-        guard sparseSize.count == 0 || (512...(1 << 20)).contains(sparseSize.count) else {
+        guard sparseSize.map({ $0.count == 0 || (512...(1 << 20)).contains($0.count) }) ?? true else {
             throw ValidationError("-S takes 0, or 512 to 1M.")
         }
         guard !targetIsZero || noCreate else { throw ValidationError("--target-is-zero goes with -n.") }
@@ -111,6 +117,8 @@ struct Convert: ParsableCommand {
             conversion.compression = try compression.request(for: format)
             conversion.backing = try layout.reference(in: format)
             conversion.references = opener.references
+            // Who says which zeros are to be holes wants them looked for.
+            conversion.sharesBlocks = !noReflink && sparseSize == nil
             conversion.readerOptions = opener.options
             conversion.parentDirectories = opener.parentDirectories
             conversion.stamp = try SourceDate.stamp()
@@ -133,7 +141,7 @@ struct Convert: ParsableCommand {
     }
 
     private var sparseGrain: Int {
-        let size = Int(sparseSize.count)
+        let size = Int(sparseSize?.count ?? 4096)
         return size == 0 ? 0 : 1 << (Int.bitWidth - 1 - size.leadingZeroBitCount)
     }
 

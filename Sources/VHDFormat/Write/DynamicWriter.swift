@@ -57,7 +57,7 @@ final class DynamicWriter: ImageWriter {
             longestSkip: hasParent || settings.storesZeros ? Self.longestSkip * settings.blockSize : .max,
             lookAhead: hasParent ? .content : .extents,
             // The head goes into a pipe before the digest is known.
-            digest: settings.stamp.isDeterministic && !isAppendOnly)
+            digest: settings.stamp.isDeterministic && !isAppendOnly, sharing: settings.sharing)
     }
 
     private static func tablePlace(_ settings: WriterSettings) -> UInt64 {

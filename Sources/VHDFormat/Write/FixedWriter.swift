@@ -22,7 +22,7 @@ final class FixedWriter: ImageWriter {
         // A chunk that holds any data is written in one piece, unless the rest is to be holes.
         needs = WriterNeeds(
             chunkSize: Self.chunkSize, grainSize: min(settings.holeGrain ?? Self.chunkSize, Self.chunkSize),
-            ascending: isAppendOnly, digest: settings.stamp.isDeterministic)
+            ascending: isAppendOnly, digest: settings.stamp.isDeterministic, sharing: settings.sharing)
     }
 
     func mostBytes(forDisk byteCount: UInt64) throws(ImageError) -> UInt64 {

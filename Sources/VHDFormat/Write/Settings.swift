@@ -82,6 +82,9 @@ struct WriterSettings: Sendable {
         stamp = plan.stamp
     }
 
+    /// See ``WriterNeeds/sharing``: of what stands before a parent every sector is compared, and `-S 0` wants space.
+    var sharing: ZeroMode? { parent == nil && !storesZeros ? zeroMode : nil }
+
     private static func kind(
         _ subformat: Subformat?, _ profile: Profile?, hasParent: Bool
     ) throws(ImageError) -> Footer.Kind {
