@@ -82,6 +82,32 @@ import Testing
         return now == wanted
     }
 
+    /// A guest may keep a VHD of its own, whose footer is no longer one: it is not written over.
+    @Test func aLostFooterWhereTheGuestHasOne() throws {
+        var builder = CheckDamage.Base.dynamic.builder()
+        builder.store(20, pattern(20, 3584) + Array("conectix".utf8) + pattern(21, 504))
+        let sound = try contents(try builder.finished())
+        builder.endsWithFooter = false
+        let store = MemoryStore(try builder.finished(), name: "test.vhd")
+        expectError(.damaged, "reaches into the footer") { _ = try contents(store.bytes) }
+        let after = try VHDFormat().repair(UpdateTarget(store: store), .all, OpenContext()) { _ in }
+        #expect(after.isClean)
+        #expect(try contents(store.bytes) == sound)
+    }
+
+    /// Repairing two blocks at one place makes a copy of one, which must not lie on what the footer cut of the last.
+    @Test func aCopyBehindABlockThatTheFooterCut() throws {
+        var file = PatchedFile(bytes: try CheckDamage.Base.dynamic.builder().finished())
+        file.bytes.removeSubrange(file.tail - 1024..<file.tail)
+        let (from, to) = (VHDBuilder.tablePlace + 4 * 3, VHDBuilder.tablePlace + 4 * 7)
+        file.bytes.replaceSubrange(to..<to + 4, with: file.bytes[from..<from + 4])
+        let store = MemoryStore(file.bytes, name: "test.vhd")
+        let before = try contents(file.bytes)
+        let after = try VHDFormat().repair(UpdateTarget(store: store), .all, OpenContext()) { _ in }
+        #expect(after.isClean)
+        #expect(try contents(store.bytes) == before)
+    }
+
     /// Giving back space leaves damaged images alone.
     @Test(arguments: damages) func leaksAlone(_ damage: CheckDamage) throws {
         let image = try damage.image()

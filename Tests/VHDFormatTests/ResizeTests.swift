@@ -68,6 +68,19 @@ import Testing
         try expect(store, Self.resized(old, 400 * 4096), references: references)
     }
 
+    /// Some programs cut the last block where the disk ends. What the disk gains lies in it, or blocks that move behind it.
+    @Test(arguments: [42 * 4096 - 512, 42 * 4096, 60 * 4096, 400 * 4096, 41 * 4096])
+    func aBlockThatTheFooterCut(_ size: Int) throws {
+        for base in [CheckDamage.Base.dynamic, .differencing] {
+            var file = PatchedFile(bytes: try base.builder().finished())
+            file.bytes.removeSubrange(file.tail - 1024..<file.tail)
+            let store = MemoryStore(file.bytes, name: "test.vhd")
+            let old = try contents(file.bytes, base.references)
+            try resize(store, to: size, references: base.references)
+            try expect(store, Self.resized(old, size), references: base.references)
+        }
+    }
+
     @Test func whatLiesBehindTheDiskStaysHidden() throws {
         var builder = CheckDamage.Base.dynamic.builder()
         builder.store(41, pattern(41, 4096))

@@ -9,7 +9,7 @@ struct BlockRepair {
     let log: FindingLog
     let cancellation: Cancellation
 
-    private var space: BlockSpace { BlockSpace(store, image, sparse, cancellation) }
+    private var space: BlockSpace { BlockSpace(store, image, sparse, facts, cancellation) }
 
     /// Copies blocks that lie on others, and makes zeros what is lost.
     func run() throws(ImageError) {

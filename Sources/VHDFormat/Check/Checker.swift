@@ -53,7 +53,9 @@ struct Checker {
         while true {
             places.compare(&examiner, log)
             places.blocks.advance()
-            guard places.blocks.sectors.lowerBound * Geometry.sectorSize < image.dataEnd else { break }
+            // No entry points behind, however long the file is.
+            let first = places.blocks.sectors.lowerBound
+            guard first < UInt64(UInt32.max), first * Geometry.sectorSize < image.dataEnd else { break }
             let end = examiner.hasBlockOnSurplus ? sparse.used : nil
             try walk.forEachRun(0, end) { (entries, value) throws(ImageError) in
                 if value != TableWalk.unallocated, examiner.fault(of: value) == nil {

@@ -96,7 +96,9 @@ struct EntryExaminer {
                 .remark, "\(Self.name(entries)) behind the end of the disk, and said to lie where no block can be",
                 at: place)
         }
-        facts.usedEnd = max(facts.usedEnd, min(UInt64(value) * Geometry.sectorSize + sparse.stride, image.dataEnd))
+        let end = UInt64(value) * Geometry.sectorSize + sparse.stride
+        facts.usedEnd = max(facts.usedEnd, min(end, image.dataEnd))
+        facts.blocksEnd = max(facts.blocksEnd, end)
         log.found(
             .leak, "\(Self.name(entries)) behind the end of the disk, and stored", at: place,
             count: UInt64(entries.count))

@@ -31,19 +31,25 @@ struct FooterRepair {
     }
 
     private func repairTail(_ footer: StoredStructure) throws(ImageError) {
-        if image.endsAtFooter {
+        if image.endsAtFooter, !tailIsData {
             guard let tail = image.copies.tail, try needsWriting(tail, footer) else { return }
             return try write(footer, at: tail.place, "the footer at the end was made its copy at the start")
         }
         guard image.trustsHeader else { return }
         // Behind all there is, so that nothing is written over; blocks that the end of the file cut get their length.
         let end = max(store.byteCount, facts.blocksEnd).roundedUp(to: Geometry.sectorSize) ?? .max
-        for index in facts.cut {
+        for index in facts.cut where facts.blocksEnd > store.byteCount {
             log.fixed(
                 .corruption, "what the file lacks of block \(index) reads as zeros now",
                 at: HostOffset(store.byteCount), guest: image.guest(index))
         }
         try write(footer, at: HostOffset(end), "the footer was written behind the last block")
+    }
+
+    /// Whether what looks like a damaged footer at the end belongs to a block that ends with the file: then the footer
+    /// was lost, and these are the guest's bytes.
+    private var tailIsData: Bool {
+        FooterState(image.copies.tail) != .sound && !facts.cut.isEmpty && facts.blocksEnd <= store.byteCount
     }
 
     /// Whether `found` is to become `footer`: it is damaged, or differs in nothing that makes the disk another one,

@@ -13,7 +13,7 @@ struct SpaceRepair {
     private static let mostBlocks = BlockPlaces.most
 
     func run() throws(ImageError) {
-        var space = BlockSpace(store, image, sparse, cancellation)
+        var space = BlockSpace(store, image, sparse, facts, cancellation)
         for entries in facts.surplus {
             try space.clearEntries(entries.first, count: entries.count)
             log.fixed(

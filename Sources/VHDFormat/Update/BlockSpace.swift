@@ -23,16 +23,20 @@ struct BlockSpace {
     let sparse: CheckedImage.Sparse
     /// Where the data ended when the work began: all blocks that move lay before.
     private let dataEnd: UInt64
+    /// Where the last block ends, or would end were it stored whole.
+    private let blocksEnd: UInt64
     /// The place of the footer at the end.
     private(set) var footerPlace: UInt64
 
     init(
-        _ store: any UpdatableStore, _ image: CheckedImage, _ sparse: CheckedImage.Sparse, _ cancellation: Cancellation
+        _ store: any UpdatableStore, _ image: CheckedImage, _ sparse: CheckedImage.Sparse, _ facts: CheckFacts,
+        _ cancellation: Cancellation
     ) {
         self.store = store
         self.cancellation = cancellation
         self.sparse = sparse
         dataEnd = image.dataEnd
+        blocksEnd = facts.blocksEnd
         footerPlace = image.dataEnd
     }
 
@@ -43,12 +47,13 @@ struct BlockSpace {
         return (start + bitmap).dividedRoundingUp(by: unit) * unit - bitmap
     }
 
-    /// Makes room for `count` blocks at the end of the file, and at least up to `least`.
+    /// Makes room for `count` blocks at the end of the file, and at least up to `least`. A block that the footer cut, as
+    /// its rest lies behind the disk's end, is stored whole afterwards: nothing else may lie there.
     /// - Returns: the places of the blocks.
     mutating func extend(blocks count: Int, least: UInt64 = 0) throws(ImageError) -> [UInt64] {
         let most = UInt64(UInt32.max) * Geometry.sectorSize
         var places: [UInt64] = []
-        var end = max(footerPlace, least.roundedUp(to: Geometry.sectorSize) ?? .max)
+        var end = max(footerPlace, blocksEnd, least.roundedUp(to: Geometry.sectorSize) ?? .max)
         for _ in 0..<count {
             guard end < most - sparse.stride - 4096 else { throw Self.tooLarge }
             places.append(aligned(end))
@@ -56,7 +61,12 @@ struct BlockSpace {
         }
         guard end < most else { throw Self.tooLarge }
         guard end > footerPlace else { return places }
+        let isFirst = footerPlace == dataEnd
         try moveFooter(to: end)
+        if isFirst, blocksEnd > dataEnd {
+            try store.zero(HostRange(from: HostOffset(dataEnd), to: HostOffset(blocksEnd)), mode: .allocated)
+            try store.sync()
+        }
         return places
     }
 

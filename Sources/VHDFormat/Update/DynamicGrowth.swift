@@ -16,8 +16,9 @@ struct DynamicGrowth {
                 .unsupported, "a table for a disk of \(size) bytes in blocks of \(sparse.blockSize) is too long",
                 advice: "Convert the image to one with larger blocks.")
         }
-        var space = BlockSpace(store, image, sparse, resize.context.cancellation)
-        // Nobody sees it yet.
+        var space = BlockSpace(store, image, sparse, resize.facts, resize.context.cancellation)
+        // Nobody sees it yet: the rest of the disk's last block, and of one that the footer cut.
+        _ = try space.extend(blocks: 0)
         try space.clearBlock(behind: old)
         let start = sparse.table.start.value
         let end = (start + needed * 4).dividedRoundingUp(by: Geometry.sectorSize) * Geometry.sectorSize

@@ -8,6 +8,7 @@ internal import ReimageCore
 struct ImageResize {
     let store: any UpdatableStore
     let image: CheckedImage
+    let facts: CheckFacts
     let sizes: DiskSizes
     let context: OpenContext
     private let target: UpdateTarget
@@ -25,6 +26,7 @@ struct ImageResize {
             store, try ReaderOptions(context.options), log: log, cancellation: context.cancellation)
         try checker.run()
         image = checker.image
+        facts = checker.facts
         let isSound = log.summary.corruptions == 0 && log.summary.checkErrors == 0
         guard isSound, let sizes = checker.image.sizes else {
             throw ImageError(
@@ -174,7 +176,7 @@ struct ImageResize {
     private func shrink(_ sparse: CheckedImage.Sparse, to size: UInt64) throws(ImageError) {
         try storeFooters(size, tail: image.dataEnd)
         let needed = size.dividedRoundingUp(by: sparse.blockSize)
-        let space = BlockSpace(store, image, sparse, context.cancellation)
+        let space = BlockSpace(store, image, sparse, facts, context.cancellation)
         if needed < UInt64(sparse.table.count) {
             try space.clearEntries(Int(needed), count: sparse.table.count - Int(needed))
         }
@@ -183,7 +185,7 @@ struct ImageResize {
         try space.clearBlock(behind: size)
         let cut = try survey()
         if let rest = cut.image.sparse {
-            var end = BlockSpace(store, cut.image, rest, context.cancellation)
+            var end = BlockSpace(store, cut.image, rest, cut.facts, context.cancellation)
             _ = try end.cut(to: cut.facts.usedEnd)
         }
         let lost = try survey().log.summary.leaks
