@@ -69,4 +69,16 @@ import Testing
             }
         }
     }
+
+    /// QEMU knows a VHD by another name, and opens an overlay only where it finds that.
+    @Test func qemuReadsOverlaysOfVHDs() throws {
+        guard let reimage = Program.reimage, let workshop = Workshop.standard else { return }
+        let made = try Made(reimage)
+        for (base, format) in [("dynamic.vhd", "vhd"), ("fixed.vhd", "vhd"), ("fixed.vhd", "vpc")] {
+            let flags = ["-f", "raw", "-O", "qcow2", "-b", base, "-F", format]
+            try reimage.succeed(["convert", "-q", "--force"] + flags + ["in.raw", "over.qcow2"], in: made.folder)
+            let images = ["-f", "raw", "-F", "qcow2", "in.raw", "over.qcow2"]
+            try workshop.img.succeed(["compare", "-q"] + images, in: made.folder)
+        }
+    }
 }

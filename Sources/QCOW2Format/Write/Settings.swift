@@ -100,10 +100,13 @@ struct WriterSettings: Sendable {
         level = compression.level ?? ClusterEncoder.defaultLevel(compressionType)
     }
 
+    /// What QEMU calls a format: it opens no image whose header has another name for what lies below.
+    private static func driverName(of format: FormatName) -> String { format == "vhd" ? "vpc" : format.text }
+
     private mutating func readFiles(_ values: OptionValues, _ plan: WritePlan) throws(ImageError) {
         if let backing = plan.backing {
             backingName = backing.name
-            backingFormat = backing.format?.text
+            backingFormat = backing.format.map(Self.driverName)
         }
         if let path = values["data_file"] {
             guard !path.isEmpty else { throw .option("data_file has no name", nil) }

@@ -80,7 +80,7 @@ struct BlockRepair {
 
     /// Fills up the table's last sector with ones.
     func fillPadding() throws(ImageError) {
-        guard let range = sparse.padding(within: image.dataEnd) else { return }
+        guard let range = image.tablePadding(sparse) else { return }
         let bytes = try store.bytes(at: range.start, count: Int(range.count))
         guard bytes.contains(where: { $0 != 0xFF }) else { return }
         try space.fill(range.start, count: range.count)

@@ -25,10 +25,13 @@ struct CheckedImage {
         var used: Int { Int(min(needed, UInt64(table.count))) }
     }
 
-    /// A part of the file that no block may lie in.
+    /// A part of the file that is used, and that no new block may lie in.
     struct Area {
         let name: String
         let range: Range<UInt64>
+        /// Whether a reader refuses blocks here. What it takes no notice of may lie where blocks are, and says nothing
+        /// against them.
+        var refusesBlocks = true
     }
 
     let store: any ByteStore
@@ -118,6 +121,15 @@ struct CheckedImage {
     /// Whether the header may be believed as far as changes to the image go by it.
     var trustsHeader: Bool { sparse.map { $0.header.hasRightChecksum || options.ignoresChecksums } ?? false }
 
+    /// Whether the table lies clear of the footers and the header, so that an entry that is changed changes none of them.
+    var tableLiesClear: Bool {
+        guard let sparse else { return false }
+        let (start, header) = (sparse.table.start.value, sparse.place.value)
+        let end = start + UInt64(sparse.table.byteCount)
+        return start >= UInt64(Footer.byteCount) && end <= dataEnd
+            && (end <= header || start >= header + UInt64(DynamicHeader.byteCount))
+    }
+
     /// The guest's bytes of blocks `first` to `first + count`, as far as the disk goes.
     func guest(_ first: Int, count: Int = 1) -> GuestRange? {
         guard let sparse else { return nil }
@@ -132,7 +144,7 @@ struct CheckedImage {
         count <= store.byteCount && offset <= store.byteCount - count
     }
 
-    /// The parts of the file in which no block may lie, by their start.
+    /// The parts of the file that are used besides the blocks, by their start.
     /// - Parameter surplus: whether entries count that the disk does not need; a reader takes no notice of them.
     func areas(surplus: Bool) -> [Area] {
         var areas: [Area] = []
@@ -147,7 +159,10 @@ struct CheckedImage {
         for locator in sparse.header.locators {
             let (offset, count) = (locator.dataOffset, UInt64(locator.dataLength))
             guard kind == .differencing, count > 0, contains(offset, count: count) else { continue }
-            areas.append(Area(name: "a name of the parent", range: offset..<offset + count))
+            areas.append(
+                Area(
+                    name: "a name of the parent", range: offset..<offset + count,
+                    refusesBlocks: locator.encoding != nil && locator.dataLength <= ParentNames.longestName))
         }
         return areas.sorted { $0.range.lowerBound < $1.range.lowerBound }
     }

@@ -19,7 +19,7 @@ struct EntryExaminer {
         self.image = image
         self.sparse = sparse
         self.log = log
-        areas = image.areas(surplus: false)
+        areas = image.areas(surplus: false).filter(\.refusesBlocks)
         let used = sparse.table.entry(sparse.used).value
         surplusArea = used..<sparse.table.entry(sparse.table.count).value
         bitmaps = image.kind == .dynamic ? BitmapExaminer(store: image.store, sparse: sparse) : nil

@@ -63,7 +63,7 @@ struct HeaderExaminer {
     }
 
     private func padding() throws(ImageError) {
-        guard let range = sparse.padding(within: image.dataEnd) else { return }
+        guard let range = image.tablePadding(sparse) else { return }
         let bytes = try image.store.bytes(at: range.start, count: Int(range.count))
         guard bytes.contains(where: { $0 != 0xFF }) else { return }
         let isZero = bytes.withBytes { $0.isZero }
@@ -74,15 +74,19 @@ struct HeaderExaminer {
     }
 }
 
-extension CheckedImage.Sparse {
+extension CheckedImage {
     /// What is left of the table's last sector; `nil` where the table does not begin with a sector, or is not just
-    /// as long as the disk needs it: then blocks may lie there.
-    func padding(within end: UInt64) -> HostRange? {
+    /// as long as the disk needs it, so that blocks may lie there, and where some name does.
+    func tablePadding(_ sparse: Sparse) -> HostRange? {
+        let table = sparse.table
         let start = table.start.value + UInt64(table.byteCount)
-        guard table.start.value % Geometry.sectorSize == 0, UInt64(header.entries) == needed,
-            UInt64(table.count) == needed,
-            let stop = start.roundedUp(to: Geometry.sectorSize), stop > start, stop <= end
+        guard table.start.value % Geometry.sectorSize == 0, UInt64(sparse.header.entries) == sparse.needed,
+            UInt64(table.count) == sparse.needed,
+            let stop = start.roundedUp(to: Geometry.sectorSize), stop > start, stop <= dataEnd
         else { return nil }
-        return HostRange(from: HostOffset(start), to: HostOffset(stop))
+        let isShared = areas(surplus: true).contains { area in
+            area.range.lowerBound != table.start.value && area.range.overlaps(start..<stop)
+        }
+        return isShared ? nil : HostRange(from: HostOffset(start), to: HostOffset(stop))
     }
 }

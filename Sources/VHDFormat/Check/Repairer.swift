@@ -46,6 +46,12 @@ struct Repairer {
                 "nothing but the footers was repaired: the dynamic header's checksum is wrong (--ignore-checksums "
                     + "believes its fields all the same)")
         }
+        guard image.tableLiesClear else {
+            return log.found(
+                .remark,
+                "nothing but the footers was repaired: the block allocation table at \(sparse.table.start) lies on them or "
+                    + "on the dynamic header")
+        }
         guard !facts.isIncomplete else { throw Self.tooMuch }
         let repair = BlockRepair(
             store: store, image: image, sparse: sparse, facts: facts, log: log, cancellation: cancellation)
@@ -56,10 +62,10 @@ struct Repairer {
     }
 
     private func showHidden(_ checker: Checker) throws(ImageError) {
-        guard let sparse = checker.image.sparse, checker.image.trustsHeader else { return }
+        let image = checker.image
+        guard let sparse = image.sparse, image.trustsHeader, image.tableLiesClear else { return }
         try BlockRepair(
-            store: store, image: checker.image, sparse: sparse, facts: checker.facts, log: log,
-            cancellation: cancellation
+            store: store, image: image, sparse: sparse, facts: checker.facts, log: log, cancellation: cancellation
         ).showHidden()
     }
 

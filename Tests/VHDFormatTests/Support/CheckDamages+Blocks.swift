@@ -48,6 +48,18 @@ extension CheckDamage {
             name: "a table outside the file", expected: [corruption("outside the file", 528)], outcome: .left,
             patch: { try $0.setHeader(16, UInt64(1) << 50) }),
         CheckDamage(
+            name: "a table on the copy of the footer",
+            expected: [
+                corruption("table lies on the footer's copy"), corruption("are said to lie"),
+                corruption("is said to lie"),
+                corruption("header lies on the block"),
+            ],
+            outcome: .left, patch: { try $0.setHeader(16, UInt64(400)) }),
+        CheckDamage(
+            name: "a table on the header",
+            expected: [corruption("table lies on the dynamic header"), corruption("said to lie")],
+            outcome: .left, patch: { try $0.setHeader(16, UInt64(1024)) }),
+        CheckDamage(
             name: "a table that passes the end",
             expected: [corruption("passes the end of the file"), remark("4294967295 entries", 540)], outcome: .left,
             patch: { try $0.setHeader(28, UInt32.max) }),
@@ -164,6 +176,19 @@ extension CheckDamage {
             name: "differencing: a block on a locator", base: .differencing,
             expected: [corruption("on a name of the parent", table + 12)], outcome: .zeros(12288..<16384),
             patch: { $0.setEntry(3, 4) }),
+        CheckDamage(
+            name: "differencing: a locator over blocks that no reader takes", base: .differencing, expected: [],
+            outcome: .remarked,
+            build: {
+                $0.append([UInt8](repeating: 7, count: 100_000))
+                $0.header.locators.append(
+                    ParentLocator(platform: 0x4D61_6320, dataSpace: 0, dataLength: 80_000, dataOffset: 2560))
+            }),
+        CheckDamage(
+            name: "differencing: a name behind the table, in its last sector", base: .differencing,
+            expected: [corruption("a name of the parent lies on the block allocation table")], outcome: .partly,
+            build: { $0.header.locators[0].dataOffset = UInt64(table + 168) },
+            patch: { $0.bytes.replaceSubrange(table + 168..<table + 192, with: utf16(".\\parent.vhd")) }),
         CheckDamage(
             name: "differencing: another parent", base: .differencing,
             expected: [corruption("is another image", 512 + 40)], outcome: .left,
