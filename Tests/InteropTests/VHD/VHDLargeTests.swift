@@ -6,7 +6,10 @@ import Testing
 @Suite struct VHDLargeTests {
     private let folder = Scratch()
 
-    static let sizes = [(127 << 30) + 512, 136_899_993_600, 2040 << 30]
+    /// Among them those at which the geometry is counted in another way, or ends.
+    static let sizes = [
+        16_711_680, 528_482_304, 33_822_350_848, 33_822_351_360, (127 << 30) + 512, 136_899_993_600, 2040 << 30,
+    ]
 
     /// Where the data is: at both ends, around the length that a geometry can have, and in the middle.
     private func places(_ size: Int) -> [Int] {

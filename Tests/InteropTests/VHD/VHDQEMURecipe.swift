@@ -21,7 +21,7 @@ struct VHDQEMURecipe: Sendable, Codable, CustomStringConvertible {
     var writes: [Write]
 
     /// Every way of making an image, six sizes each.
-    static let matrix: [VHDQEMURecipe] = (0..<48).map { index in
+    static let matrix: [VHDQEMURecipe] = (0..<72).map { index in
         var random = SeededGenerator(seed: UInt64(index) ^ 0x9E30)
         let size =
             switch index / 8 {

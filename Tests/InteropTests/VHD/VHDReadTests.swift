@@ -38,7 +38,9 @@ import Testing
             if right >= 2 { counts[recipe.top.kind, default: 0] += 1 }
         }
         #expect(reasons == Set(VHDException.all.map { "\($0.reader): \($0.reason)" }))
-        #expect(counts.values.allSatisfy { $0 >= 20 } && counts.values.reduce(0, +) >= 75, "\(counts)")
+        #expect(counts.values.allSatisfy { $0 >= 20 }, "\(counts)")
+        // Those of qemu are read by all three.
+        #expect(counts.values.reduce(VHDQEMURecipe.matrix.count, +) >= 150, "\(counts)")
     }
 
     private func check(_ reader: VHDReader, _ made: VHDBuilder.Made) throws {
