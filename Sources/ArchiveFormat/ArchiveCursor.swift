@@ -1,24 +1,33 @@
 internal import ReimageCodecs
 internal import ReimageCore
 
+/// Where a reader of chunks looks them up. Safe from any thread.
+protocol ChunkSource: AnyObject, Sendable {
+    var store: any ByteStore { get }
+    var rules: RecordRules { get }
+
+    /// What slot `slot` is: a stored chunk, or `nil` for one that reads as zeros.
+    func chunk(of slot: UInt64) throws(ImageError) -> IndexEntry?
+}
+
 /// One thread's reader of an archive's disk.
 ///
 /// It holds one stored and one decoded chunk, and the decoders in use. Every chunk is proved by its hash before any of
 /// its bytes are given out.
 final class ArchiveCursor: DiskCursor {
-    private let disk: ArchiveDisk
+    private let disk: any ChunkSource
     private let decoder: ChunkDecoder
     private var record = AlignedBuffer(byteCount: 0)
     private var chunk = AlignedBuffer(byteCount: 0)
     /// The slot whose chunk was decoded last, and how many bytes it has.
     private var held: (slot: UInt64, byteCount: Int)?
 
-    init(_ disk: ArchiveDisk) {
+    init(_ disk: any ChunkSource) {
         self.disk = disk
-        decoder = ChunkDecoder(chunkLog2: disk.index.geometry.chunkLog2)
+        decoder = ChunkDecoder(chunkLog2: disk.rules.geometry.chunkLog2)
     }
 
-    private var geometry: Geometry { disk.index.geometry }
+    private var geometry: Geometry { disk.rules.geometry }
 
     func read(into buffer: inout MutableRawSpan, at offset: GuestOffset) throws(ImageError) {
         do {
@@ -91,7 +100,7 @@ final class ArchiveCursor: DiskCursor {
 
     /// How long the fetched chunk may be: as its own header says or, where that is damaged, as slots are.
     private func rawByteCounts(of entry: IndexEntry, for slot: UInt64) throws(ImageError) -> [Int] {
-        let rules = disk.index.rules
+        let rules = disk.rules
         return try record.withBytes(0..<entry.recordByteCount) { (bytes) throws(ImageError) in
             guard let header = try? RecordHeader(decoding: bytes, at: entry.place, tag: rules.tag) else {
                 let last = Int(geometry.byteCount(ofSlot: geometry.slots - 1))

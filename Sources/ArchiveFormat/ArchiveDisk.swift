@@ -2,7 +2,7 @@ internal import ReimageCodecs
 internal import ReimageCore
 
 /// The disk of an archive, read by its index.
-final class ArchiveDisk: BlockDevice {
+final class ArchiveDisk: BlockDevice, ChunkSource {
     let store: any ByteStore
     let index: ArchiveIndex
     private let leaves: LeafCache
@@ -13,6 +13,7 @@ final class ArchiveDisk: BlockDevice {
         leaves = LeafCache(store, index.rules)
     }
 
+    var rules: RecordRules { index.rules }
     var byteCount: UInt64 { index.geometry.byteCount }
     var sectorSize: Int { Int(index.header.logicalSector) }
     var stores: [any ByteStore] { [store] }

@@ -12,6 +12,7 @@ public struct ArchiveFormat: ImageFormat {
     public let name = Self.formatName
     public let summary = "archive of a whole disk: compressed, checked and quick to read at any place"
 
+    public var readsPartially: Bool { true }
     public var writerOptions: [WriterOption]? { WriterSettings.options }
 
     public init() {}
@@ -30,10 +31,11 @@ public struct ArchiveFormat: ImageFormat {
 
     /// Opens an archive: reads its first 4 KiB and its last 64 KiB, and more only where its index is longer.
     ///
-    /// An archive without a valid end can be described, not read.
+    /// An archive without a valid end can be described, not read; unless what is left of it is asked for.
     /// - Throws: `.damaged` with the place; `.unsupported`, by name, for what version 1.0 does not have.
     public func open(_ source: ImageSource, _ context: OpenContext) throws(ImageError) -> any DiskImage {
         do {
+            if context.readsPartially { return try RecoveredImage(source, context) }
             return try ArchiveImage(source, note: context.note)
         } catch {
             throw error.inFile(source.name)

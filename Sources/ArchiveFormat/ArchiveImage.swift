@@ -22,7 +22,7 @@ final class ArchiveImage: DiskImage {
         case (.success(let index), _):
             header = index.header
             disk = .success(ArchiveDisk(store, index))
-            remarks = Self.remarks(index)
+            remarks = index.remarks
         case (.failure(let error), .success(let header)) where error.code == .damaged:
             self.header = header
             disk = .failure(Self.incomplete(error).inFile(store.name))
@@ -50,28 +50,19 @@ final class ArchiveImage: DiskImage {
     private static func incomplete(_ error: ImageError) -> ImageError {
         ImageError(
             .damaged, "the archive cannot be read by its index: \(error.message)", at: error.place,
-            advice: "Was its making interrupted, or was it cut short?")
+            advice: "Was its making interrupted, or was it cut short? " + partialAdvice)
     }
 
-    /// What the user should know of a whole archive.
-    private static func remarks(_ index: ArchiveIndex) -> [String] {
-        var remarks: [String] = []
-        if index.headerDamage != nil {
-            remarks.append("The archive's file header is damaged; the copy at its end is used.")
-        }
-        if !index.footer.flags.contains(.complete) {
-            remarks.append("The archive was repaired, and not all that it held was found.")
-        }
-        if index.footer.flags.contains(.sourceErrors) {
-            remarks.append("The source could not be read everywhere when the archive was made; it has zeros there.")
-        }
-        if index.footer.flags.contains(.sourceChanged) {
-            remarks.append("The source changed while the archive was made.")
-        }
-        return remarks
-    }
+    /// What to do where a part of an archive cannot be read.
+    static let partialAdvice =
+        "Pass --partial to read what is left of it, or mend it into a new file: reimage repair."
 
     func content() throws(ImageError) -> DiskContent { .random(try disk.get()) }
+
+    var isPartial: Bool {
+        guard case .success(let disk) = disk else { return true }
+        return !disk.index.footer.flags.contains(.complete)
+    }
 
     func info() throws(ImageError) -> ImageInfo {
         switch disk {

@@ -29,6 +29,24 @@ extension ArchiveIndex {
             specific: fields, remarks: remarks)
     }
 
+    /// What the user should know of a whole archive.
+    var remarks: [String] {
+        var remarks: [String] = []
+        if headerDamage != nil {
+            remarks.append("The archive's file header is damaged; the copy at its end is used.")
+        }
+        if !footer.flags.contains(.complete) {
+            remarks.append("The archive was repaired, and not all that it held was found.")
+        }
+        if footer.flags.contains(.sourceErrors) {
+            remarks.append("The source could not be read everywhere when the archive was made; it has zeros there.")
+        }
+        if footer.flags.contains(.sourceChanged) {
+            remarks.append("The source changed while the archive was made.")
+        }
+        return remarks
+    }
+
     /// The metadata of the last META record.
     private func metadata(_ store: any ByteStore) throws(ImageError) -> Metadata {
         let place = footer.metadata

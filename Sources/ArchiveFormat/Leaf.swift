@@ -11,6 +11,8 @@ final class Leaf: Sendable {
     /// For each slot, how many before it in the range hold data.
     private let ranks: [UInt32]
     private let entries: [IndexEntry]
+    /// Whether each slot is one that no record tells of; empty where all are told of.
+    private let lost: [Bool]
 
     /// The length of a payload in bytes.
     static func payloadByteCount(slots: Int, entries: Int) -> Int {
@@ -57,9 +59,28 @@ final class Leaf: Sendable {
         self.kinds = kinds
         self.ranks = ranks
         self.entries = entries
+        lost = []
         guard node(rules.geometry) == record.node else {
             throw .damaged("the hashes in a LEAF record do not give its own", at: place)
         }
+    }
+
+    /// The range that starts at slot `first`, made from other records; a slot without a kind is lost.
+    ///
+    /// - Parameter entries: those of the slots of kind `data`, in order.
+    init(first: UInt64, kinds: [SlotKind?], entries: [IndexEntry]) {
+        self.first = first
+        var ranks: [UInt32] = []
+        ranks.reserveCapacity(kinds.count)
+        var rank: UInt32 = 0
+        for kind in kinds {
+            ranks.append(rank)
+            if kind == .data { rank += 1 }
+        }
+        self.kinds = kinds.map { $0 ?? .unreadable }
+        self.ranks = ranks
+        self.entries = entries
+        lost = kinds.contains(nil) ? kinds.map { $0 == nil } : []
     }
 
     /// The hash of the range, made from the hashes of its chunks.
@@ -71,6 +92,12 @@ final class Leaf: Sendable {
         }
         return tree.root(height: geometry.leafHeight)
     }
+
+    /// Whether slot `slot` of the range is one that no record tells of.
+    func isLost(_ slot: Int) -> Bool { !lost.isEmpty && lost[slot] }
+
+    /// The entry of the chunk whose record starts at `place`.
+    func entry(at place: HostOffset) -> IndexEntry? { entries.first { $0.place == place } }
 
     /// The kind of slot `slot` of the range.
     func kind(of slot: Int) -> SlotKind { kinds[slot] }

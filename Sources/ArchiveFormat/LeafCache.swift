@@ -28,15 +28,23 @@ final class LeafCache: Sendable {
     /// The LEAF record of `entry`, which the index of the archive proved.
     /// - Throws: `.damaged` where the record is not the one that the entry means, or contradicts itself.
     func leaf(_ entry: RootEntry) throws(ImageError) -> Leaf {
-        let first = entry.first << UInt64(rules.geometry.leafLog2)
-        if let leaf = state.withLock({ $0.use(first) }) { return leaf }
-        // Read without the lock: two threads may read the same record, and one copy is dropped.
-        let leaf = try read(entry)
+        try leaf(entry.first << UInt64(rules.geometry.leafLog2)) { () throws(ImageError) in try read(entry) }
+    }
+
+    /// The leaf range that starts at slot `first`, made by `make` where it is not held.
+    func leaf(_ first: UInt64, _ make: () throws(ImageError) -> Leaf) throws(ImageError) -> Leaf {
+        if let leaf = held(first) { return leaf }
+        // Made without the lock: two threads may make the same, and one copy is dropped.
+        let leaf = try make()
         state.withLock { $0.insert(leaf, most: mostBytes) }
         return leaf
     }
 
-    private func read(_ entry: RootEntry) throws(ImageError) -> Leaf {
+    /// The leaf range that starts at slot `first`, where it is held.
+    func held(_ first: UInt64) -> Leaf? { state.withLock { $0.use(first) } }
+
+    /// The LEAF record of `entry`, past what is held.
+    func read(_ entry: RootEntry) throws(ImageError) -> Leaf {
         let bytes = try store.bytes(at: entry.place, count: Int(entry.byteCount))
         return try bytes.withBytes { (bytes) throws(ImageError) in
             let header = try RecordHeader(decoding: bytes, at: entry.place, tag: rules.tag)

@@ -20,6 +20,15 @@ struct RecordRules: Hashable, Sendable {
         self.byteCount = byteCount
     }
 
+    /// Rules for records without a file header.
+    init(tag: UInt64, geometry: Geometry, logicalSector: UInt32, isSizeLate: Bool, byteCount: UInt64) {
+        self.tag = tag
+        self.geometry = geometry
+        self.logicalSector = logicalSector
+        self.isSizeLate = isSizeLate
+        self.byteCount = byteCount
+    }
+
     /// Whether a record may give `size` for the disk's.
     func takes(diskSize size: UInt64) -> Bool {
         size == geometry.byteCount || isSizeLate && size == FileHeader.unknownSize

@@ -40,6 +40,8 @@ public struct ImageOpener: Sendable {
     public var note: @Sendable (Note) -> Void
     /// How formats are to read what can be read in more than one way, by option (see ``OpenContext/options``).
     public var options: [String: String] = [:]
+    /// Whether what is left of damaged images is to be read (see ``OpenContext/readsPartially``).
+    public var readsPartially = false
     /// Directories where a file that an image refers to is looked for too, by the last part of its name; like the
     /// image's own directory, they may be referred to.
     public var parentDirectories: [String] = []
@@ -83,6 +85,12 @@ public struct ImageOpener: Sendable {
     ) throws(ImageError) -> OpenedImage {
         do throws(ImageError) {
             let (format, isKnown) = try format(of: source, named: name)
+            guard !context.readsPartially || format.readsPartially else {
+                throw ImageError(
+                    .unsupported,
+                    "--partial: an image of format \(format.name) does not tell which parts of it are whole",
+                    advice: "Leave it away; or pass -f rimg if this is a damaged archive.")
+            }
             return OpenedImage(image: try format.open(source, context), source: source, formatIsKnown: isKnown)
         } catch {
             throw error.inFile(source.name)
@@ -107,11 +115,13 @@ public struct ImageOpener: Sendable {
     func context(for source: ImageSource, snapshot: String? = nil, opensReferences: Bool = true) -> OpenContext {
         var chain: [StoreIdentity] = []
         if case .store(let store) = source.bytes, let identity = store.identity { chain = [identity] }
-        return OpenContext(
+        var context = OpenContext(
             references: FileReferenceResolver(opener: self, chain: chain, imageWasProbed: false), snapshot: snapshot,
             options: options, opensReferences: opensReferences, decoderMemoryLimit: decoderMemoryLimit,
             cancellation: cancellation,
             note: note)
+        context.readsPartially = readsPartially
+        return context
     }
 
     /// The format called `name`, else the one that the bytes show, else raw, which is only a guess.

@@ -41,6 +41,14 @@ public protocol DiskCursor: AnyObject {
     /// The range lies inside the disk.
     /// - Throws: `.damaged` where stored bytes are missing or do not decode, `.unreadable` on an I/O error.
     func read(into buffer: inout MutableRawSpan, at offset: GuestOffset) throws(ImageError)
+
+    /// The parts of the last read that could not be given and were filled with zeros instead of failing, ascending: only
+    /// from disks that were opened to give what is left of them.
+    var unreadable: [GuestRange] { get }
+}
+
+extension DiskCursor {
+    public var unreadable: [GuestRange] { [] }
 }
 
 /// Bytes that come front to back only: a pipe, a decoder's output.

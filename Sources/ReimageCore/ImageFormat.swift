@@ -144,6 +144,9 @@ public struct OpenContext: Sendable {
     public var options: [String: String]
     /// Whether references are opened at all; without, only what the file itself says can be asked for.
     public var opensReferences: Bool
+    /// Whether what is left of a damaged image is to be given, in a format that can tell what that is; the rest is
+    /// unreadable.
+    public var readsPartially = false
     /// The most memory that one decoder may take, in bytes.
     public var decoderMemoryLimit: UInt64
     /// Ends work that goes over a whole image; what is changed in place is then as after an interruption.
@@ -176,6 +179,13 @@ public protocol DiskImage: Sendable {
     func content() throws(ImageError) -> DiskContent
     /// What the image says of itself.
     func info() throws(ImageError) -> ImageInfo
+    /// Whether its disk is known to be only what was left of one: its digest is then no disk's. Where damage shows
+    /// only as the disk is read, this is the answer once all of it was.
+    var isPartial: Bool { get }
+}
+
+extension DiskImage {
+    public var isPartial: Bool { false }
 }
 
 /// A format plug-in: probes, opens, and makes writers.
@@ -186,6 +196,8 @@ public protocol ImageFormat: Sendable {
     var aliases: [FormatName] { get }
     /// One line for the list of formats.
     var summary: String { get }
+    /// Whether it knows what ``OpenContext/readsPartially`` asks for.
+    var readsPartially: Bool { get }
     /// The options a writer takes; `nil` where the format cannot be written.
     var writerOptions: [WriterOption]? { get }
 
@@ -228,6 +240,7 @@ public protocol ImageFormat: Sendable {
 
 extension ImageFormat {
     public var aliases: [FormatName] { [] }
+    public var readsPartially: Bool { false }
     public var writerOptions: [WriterOption]? { nil }
 
     public func check(

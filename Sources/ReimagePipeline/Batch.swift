@@ -52,6 +52,10 @@ struct Batch: ~Copyable {
                 try buffer.withMutableBytes(segment.range) { (span) throws(ImageError) in
                     try cursor.read(into: &span, at: start)
                 }
+                for part in cursor.unreadable {
+                    let first = Int(part.start - range.start)
+                    map.set(.unreadable, in: first..<first + Int(part.count))
+                }
             } else {
                 buffer.withMutableBytes(segment.range) { $0.zero() }
             }

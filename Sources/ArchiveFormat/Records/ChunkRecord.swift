@@ -100,6 +100,14 @@ struct ChunkRecord: Hashable, Sendable {
         try need(method.codec == .store ? stored == most : (1...most).contains(stored), "a payload of \(stored) bytes")
     }
 
+    /// What the record at the start of `bytes` says of its archive.
+    static func claim(in bytes: RawSpan) throws(ImageError) -> RecordClaim {
+        RecordClaim(
+            first: try bytes.little(at: Field.slot), count: 1,
+            lastByteCount: UInt64(try bytes.little(UInt32.self, at: Field.rawLength)),
+            diskSize: try bytes.little(at: Field.diskSize), chunkLog2: try bytes.little(at: Field.chunkLog2))
+    }
+
     /// The extension's bytes.
     func extensionBytes() -> [UInt8] {
         var bytes = [UInt8](repeating: 0, count: Self.headerByteCount)

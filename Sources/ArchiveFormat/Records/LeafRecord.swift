@@ -98,6 +98,14 @@ struct LeafRecord: Hashable, Sendable {
             "a payload of \(header.payloadByteCount) bytes")
     }
 
+    /// What the record at the start of `bytes` says of its archive.
+    static func claim(in bytes: RawSpan) throws(ImageError) -> RecordClaim {
+        RecordClaim(
+            first: try bytes.little(at: Field.first), count: UInt64(try bytes.little(UInt32.self, at: Field.slots)),
+            diskSize: try bytes.little(at: Field.diskSize), chunkLog2: try bytes.little(at: Field.chunkLog2),
+            leafLog2: try bytes.little(at: Field.leafLog2), logicalSector: try bytes.little(at: Field.sector))
+    }
+
     /// The extension's bytes.
     func extensionBytes() -> [UInt8] {
         var bytes = [UInt8](repeating: 0, count: Self.headerByteCount)

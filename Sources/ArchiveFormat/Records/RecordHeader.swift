@@ -122,6 +122,9 @@ struct RecordHeader: Hashable, Sendable {
         guard self.tag == tag else { throw .damaged("a record belongs to another archive", at: place) }
     }
 
+    /// The tag in the header at the start of `bytes`, whatever archive that is of.
+    static func tag(in bytes: RawSpan) throws(ImageError) -> UInt64 { try bytes.little(at: Field.tag) }
+
     /// Refuses a header that is not that of a record of `type`, or that 1.0 has no such record for.
     func check(is type: RecordType) throws(ImageError) {
         guard version == 1 else { throw .archiveNeeds("record version \(version)", at: place) }

@@ -51,6 +51,11 @@ struct RootRecord: Hashable, Sendable {
         try need(header.payloadByteCount == entryCount * UInt64(RootEntry.byteCount), "the wrong length")
     }
 
+    /// What the record at the start of `bytes` says of its archive.
+    static func claim(in bytes: RawSpan) throws(ImageError) -> RecordClaim {
+        RecordClaim(diskSize: try bytes.little(at: Field.diskSize))
+    }
+
     /// The extension's bytes.
     func extensionBytes() -> [UInt8] {
         var bytes = [UInt8](repeating: 0, count: Self.headerByteCount)

@@ -75,6 +75,13 @@ struct RunRecord: Hashable, Sendable {
         try need(kind == .duplicate ? source < first : source == 0, "the source slot \(source)")
     }
 
+    /// What the record at the start of `bytes` says of its archive.
+    static func claim(in bytes: RawSpan) throws(ImageError) -> RecordClaim {
+        RecordClaim(
+            first: try bytes.little(at: Field.first), count: try bytes.little(at: Field.count),
+            diskSize: try bytes.little(at: Field.diskSize), chunkLog2: try bytes.little(at: Field.chunkLog2))
+    }
+
     /// The extension's bytes.
     func extensionBytes() -> [UInt8] {
         var bytes = [UInt8](repeating: 0, count: Self.headerByteCount)
