@@ -36,7 +36,8 @@ final class BlockTable: Sendable {
     let blockSize: UInt64
     /// The bytes of the bitmap before each block.
     let bitmapByteCount: UInt64
-    private let byteCount: UInt64
+    /// How far the file must have what it stores of the disk.
+    let byteCount: UInt64
     private let dataEnd: UInt64
     /// Whether a footer stands at ``dataEnd``, so that the file was not cut there.
     private let endsAtFooter: Bool
@@ -45,7 +46,7 @@ final class BlockTable: Sendable {
 
     /// - Parameters:
     ///   - range: the table, or more of it than `layout` has.
-    ///   - byteCount: the length of the disk that is looked at; `range` covers it.
+    ///   - byteCount: the length of the disk, which `range` covers: what the file lacks of blocks behind it is no fault.
     ///   - names: places of the parent's names, which no block may lie in.
     init(
         _ store: any ByteStore, _ layout: Layout, _ sparse: Layout.Sparse, range: TableRange, byteCount: UInt64,
@@ -97,7 +98,7 @@ final class BlockTable: Sendable {
             throw fault(index, entry, "lies past the end of the data (\(dataEnd))", "Is the file cut short?")
         }
         // What of the last block lies behind the disk's end may be missing.
-        let used = min(blockSize, byteCount - UInt64(index) * blockSize)
+        let used = min(blockSize, byteCount - min(byteCount, UInt64(index) * blockSize))
         if endsAtFooter, used > dataEnd - data {
             throw fault(index, entry, "reaches into the footer at \(dataEnd)", nil)
         }

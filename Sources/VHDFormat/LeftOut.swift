@@ -54,7 +54,9 @@ struct LeftOut {
                 "the block allocation table", offset: sparse.table.start.value, count: entries, stride: 4,
                 within: layout.fileByteCount)
         else { return nil }
-        let table = BlockTable(store, layout, sparse, range: range, byteCount: byteCount, names: names?.places ?? [])
+        // No program stores what only the geometry spans, so the file may end before that.
+        let table = BlockTable(
+            store, layout, sparse, range: range, byteCount: min(byteCount, sizes.current), names: names?.places ?? [])
         return VHDDisk(
             store, Mapping(byteCount: byteCount, table: table, hasParent: layout.kind == .differencing), parent: nil)
     }

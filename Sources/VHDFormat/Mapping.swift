@@ -108,12 +108,15 @@ final class Mapping: Sendable {
         }
     }
 
-    /// The stored run from `within` a block up to `end`, as far as the file has it.
+    /// The stored run from `within` a block up to `end`, as far as the file has it; behind the table's disk there may be
+    /// nothing.
     private func data(
         of block: BlockTable.Block, _ index: Int, _ within: UInt64, until end: UInt64
     ) throws(ImageError) -> Run {
         guard within < block.available else {
-            throw table.missing(index, at: UInt64(index) * table.blockSize + within)
+            let place = UInt64(index) * table.blockSize + within
+            guard place < table.byteCount else { return Run(.unallocated, count: end - within) }
+            throw table.missing(index, at: place)
         }
         return Run(.data, count: min(end, block.available) - within, host: block.data.value + within)
     }

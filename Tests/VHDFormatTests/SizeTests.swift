@@ -72,6 +72,26 @@ import Testing
         #expect(try contents(try image.finished(), options: ["vhd-size": "current"]).count == 4608)
     }
 
+    /// The last block may be cut where the disk ends, whatever its geometry spans; but not before.
+    @Test(arguments: [Creator.windows, .virtualPC]) func geometryThatPassesACutBlock(_ creator: Creator) throws {
+        var image = VHDBuilder(size: 4608)
+        image.footer.creator = creator
+        image.footer.geometry = geometry
+        image.store(1, pattern(1, 512))
+        var file = PatchedFile(bytes: try image.finished())
+        file.bytes.removeSubrange(file.tail - 3584..<file.tail)
+        #expect(try contents(file.bytes).count == 4608)
+        file.bytes.removeLast(512)
+        #expect(try contents(file.bytes).count == 4608)
+        file.bytes.removeLast(1)
+        expectError(.damaged, "block 1") { _ = try contents(file.bytes) }
+
+        image.footer.geometry = Geometry(cylinders: 8, heads: 1, sectorsPerTrack: 1)
+        file = PatchedFile(bytes: try image.finished())
+        file.bytes.removeSubrange(file.tail - 4096..<file.tail)
+        expectError(.damaged, "block 1") { _ = try contents(file.bytes) }
+    }
+
     @Test func fixedFilesThatHoldMore() throws {
         let data = pattern(1, 8192)
         var image = VHDBuilder(fixed: data)
