@@ -4,7 +4,7 @@ public import ReimageCore
 /// The archive of this program: compressed, deduplicated chunks of a disk, each with its own place and proof, and the
 /// disk's digest.
 ///
-/// Archives are read by the index at their end. The article *The rimg archive format* in this module's documentation
+/// Archives are read by the index at their end or, from a pipe, front to back. The article *The rimg archive format* in this module's documentation
 /// specifies the bytes.
 public struct ArchiveFormat: ImageFormat {
     static let formatName: FormatName = "rimg"
@@ -31,12 +31,16 @@ public struct ArchiveFormat: ImageFormat {
 
     /// Opens an archive: reads its first 4 KiB and its last 64 KiB, and more only where its index is longer.
     ///
-    /// An archive without a valid end can be described, not read; unless what is left of it is asked for.
+    /// An archive without a valid end can be described, not read; unless what is left of it is asked for. One that comes
+    /// through a pipe is read once.
     /// - Throws: `.damaged` with the place; `.unsupported`, by name, for what version 1.0 does not have.
     public func open(_ source: ImageSource, _ context: OpenContext) throws(ImageError) -> any DiskImage {
         do {
             if context.readsPartially { return try RecoveredImage(source, context) }
-            return try ArchiveImage(source, note: context.note)
+            switch source.bytes {
+            case .store: return try ArchiveImage(source, note: context.note)
+            case .stream(let stream): return try ArchiveStreamImage(stream, note: context.note)
+            }
         } catch {
             throw error.inFile(source.name)
         }

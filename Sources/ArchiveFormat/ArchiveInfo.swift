@@ -35,16 +35,7 @@ extension ArchiveIndex {
         if headerDamage != nil {
             remarks.append("The archive's file header is damaged; the copy at its end is used.")
         }
-        if !footer.flags.contains(.complete) {
-            remarks.append("The archive was repaired, and not all that it held was found.")
-        }
-        if footer.flags.contains(.sourceErrors) {
-            remarks.append("The source could not be read everywhere when the archive was made; it has zeros there.")
-        }
-        if footer.flags.contains(.sourceChanged) {
-            remarks.append("The source changed while the archive was made.")
-        }
-        return remarks
+        return remarks + footer.flags.remarks
     }
 
     /// The metadata of the last META record.
@@ -62,6 +53,19 @@ extension ArchiveIndex {
         let bytes = try store.bytes(at: payload, count: Int(header.payloadByteCount))
         try bytes.withBytes { (bytes) throws(ImageError) in try header.check(payload: bytes) }
         return try Metadata(decoding: bytes)
+    }
+}
+
+extension Footer.Flags {
+    /// What the user should know of an archive by what became of it.
+    var remarks: [String] {
+        var remarks: [String] = []
+        if !contains(.complete) { remarks.append("The archive was repaired, and not all that it held was found.") }
+        if contains(.sourceErrors) {
+            remarks.append("The source could not be read everywhere when the archive was made; it has zeros there.")
+        }
+        if contains(.sourceChanged) { remarks.append("The source changed while the archive was made.") }
+        return remarks
     }
 }
 

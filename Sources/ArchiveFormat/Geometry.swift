@@ -36,6 +36,13 @@ struct Geometry: Hashable, Sendable {
         }
     }
 
+    /// The geometry of a disk whose length is not known: that of the longest one there can be. Where it matters, the
+    /// height of a node above all, it is that of every disk that goes on.
+    init(ofUnknownDisk chunkLog2: Int, leafLog2: Int) throws(ImageError) {
+        try self.init(
+            byteCount: Self.mostLeafRanges << UInt64(chunkLog2 + leafLog2), chunkLog2: chunkLog2, leafLog2: leafLog2)
+    }
+
     /// The slot in bytes.
     var chunkSize: UInt64 { 1 << UInt64(chunkLog2) }
     /// The slots of the disk; the last one may be short.
@@ -56,9 +63,12 @@ struct Geometry: Hashable, Sendable {
     func slotCount(ofRange range: UInt64) -> UInt64 { min(leafSlots, slots - range << UInt64(leafLog2)) }
 
     /// The node of a chunk, whose bytes may be those of a short slot.
-    func node(ofChunk bytes: RawSpan) -> Hash256 {
+    func node(ofChunk bytes: RawSpan) -> Hash256 { Self.node(ofChunk: bytes, height: chunkHeight) }
+
+    /// The node of `height` over the bytes of a chunk.
+    static func node(ofChunk bytes: RawSpan, height: Int) -> Hash256 {
         var tree = DigestTree()
         tree.append(leavesOf: bytes)
-        return tree.root(height: chunkHeight)
+        return tree.root(height: height)
     }
 }

@@ -90,6 +90,7 @@ extension Conversion {
         _ content: DiskContent, _ writer: any ImageWriter, over below: Backing?,
         comparedWith base: (any BlockDevice)?, _ sharing: BlockSharing?, _ place: Place
     ) throws(ImageError) -> CopySummary {
+        if case .stream(let stream as any RunStream) = content { stream.useEarlierBytes(place.earlierBytes) }
         let needs = writer.needs.lookAhead
         guard place.sink.traits.contains(.appendOnly), needs != .none else {
             var job = CopyJob(

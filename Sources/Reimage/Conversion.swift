@@ -173,6 +173,8 @@ public struct Conversion: Sendable {
         var data: PartialFile?
         /// The file to read back from.
         var path: String?
+        /// What was written of a raw disk, to be read again.
+        var earlierBytes = EarlierBytes.none
         /// A path on the file system that must have room for the bytes.
         var spacePath: String?
     }
@@ -200,12 +202,22 @@ public struct Conversion: Sendable {
                         file: target, advice: "Leave -n away, and pass --force to replace the file.")
                 }
                 let sink = try FileSink(overwriting: target, isZero: isZero, cache: cache)
-                return Place(sink: sink, path: target)
+                return Place(sink: sink, path: target, earlierBytes: earlierBytes(sink))
             }
             let partial = try PartialFile(
                 for: target, existing: placing == .replace ? .replace : .refuse, cache: cache)
             return Place(
-                sink: partial.sink, partial: partial, path: partial.partialPath, spacePath: partial.partialPath)
+                sink: partial.sink, partial: partial, path: partial.partialPath,
+                earlierBytes: earlierBytes(partial.sink),
+                spacePath: partial.partialPath)
+        }
+    }
+
+    /// In a raw file, a byte of the disk lies at its own offset.
+    private func earlierBytes(_ sink: FileSink) -> EarlierBytes {
+        guard format == .raw else { return .none }
+        return .reader { (buffer, offset) throws(ImageError) in
+            try sink.read(into: &buffer, at: HostOffset(offset.value))
         }
     }
 

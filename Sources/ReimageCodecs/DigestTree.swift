@@ -36,6 +36,12 @@ public struct DigestTree: Sendable {
         SHA256Hasher.hash(prefix: 1, left, right)
     }
 
+    /// The hash of the tree of `target` whose first leaves are those of the tree `node` of `height`; the rest is zeros.
+    public static func node(_ node: Hash256, of height: Int, raisedTo target: Int) -> Hash256 {
+        guard height < target else { return node }
+        return (height..<target).reduce(node) { Self.node($0, zeroNodes[$1]) }
+    }
+
     /// The height of the tree of a disk of `byteCount` bytes.
     public static func height(ofDisk byteCount: UInt64) -> Int {
         let leaves = max(1, byteCount.dividedRoundingUp(by: UInt64(leafSize)))

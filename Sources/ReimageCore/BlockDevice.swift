@@ -64,8 +64,46 @@ public protocol ByteStream: AnyObject, Sendable {
 
 /// A disk that comes front to back only.
 public protocol DiskStream: ByteStream {
-    /// The length in bytes where it is known beforehand.
+    /// The length in bytes where it is known; some streams tell it only with their last bytes.
     var byteCount: UInt64? { get }
+}
+
+/// A disk that comes front to back as runs: zeros are passed over, however many, and data that came can be decoded by
+/// any thread until it is let go.
+///
+/// One caller at a time moves on, cursors read meanwhile.
+public protocol RunStream: DiskStream {
+    /// The unit in bytes, a power of two, that data is read in: whole, but for the disk's end.
+    var readUnit: Int { get }
+
+    /// Moves behind the next run and tells of it. Data comes in runs of at most one unit; zeros come as they are told.
+    /// - Returns: `nil` at the end, when all that the stream says of itself was proved.
+    /// - Throws: `.damaged` where it is cut short or contradicts itself.
+    func advance() throws(ImageError) -> Extent?
+
+    /// A reader for one thread of what ``advance()`` passed as data.
+    func makeCursor() throws(ImageError) -> any DiskCursor
+
+    /// Lets go of all data before `offset`: it was written, and can be had from ``EarlierBytes/reader(_:)``.
+    func release(before offset: GuestOffset)
+
+    /// Says where bytes come from that are those of an earlier part of the disk; by default they are refused once that
+    /// part was let go.
+    func useEarlierBytes(_ source: EarlierBytes)
+
+    /// The content digest (RDD1, 32 bytes) of the disk, once ``advance()`` gave `nil` and every byte was read; `nil` where
+    /// the stream has none.
+    var provenDigest: [UInt8]? { get }
+}
+
+/// Where a stream finds the bytes again that it gave before.
+public enum EarlierBytes: Sendable {
+    /// Nowhere.
+    case none
+    /// Nobody needs them: whoever reads only proves the stream.
+    case notNeeded
+    /// What was written: fills the buffer with the guest's bytes from an offset.
+    case reader(@Sendable (inout MutableRawSpan, GuestOffset) throws(ImageError) -> Void)
 }
 
 /// A disk as a source offers it.

@@ -241,6 +241,10 @@ public protocol ImageWriter: AnyObject {
     /// What is written before the first chunk.
     func begin(into placement: inout Placement) throws(ImageError)
 
+    /// Tells a writer whose plan had no length that the disk ends at `end`: before the last chunk or run is placed. A
+    /// writer that takes chunks in order has all others by then.
+    func diskEnds(at end: GuestOffset) throws(ImageError)
+
     /// Places a run of holes or zeros, whole chunks but for the disk's end, in one call.
     func skip(_ kind: Extent.Kind, _ range: GuestRange, into placement: inout Placement) throws(ImageError)
 
@@ -256,4 +260,5 @@ extension ImageWriter {
     public var remarks: [String] { [] }
     public func makeEncoder() throws(ImageError) -> (any ChunkEncoder)? { nil }
     public func begin(into placement: inout Placement) throws(ImageError) {}
+    public func diskEnds(at end: GuestOffset) throws(ImageError) {}
 }

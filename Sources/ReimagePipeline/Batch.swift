@@ -14,6 +14,8 @@ struct Batch: ~Copyable {
     var ticket: UInt64 = 0
     var range = GuestRange(start: .zero, count: 0)
     var work = Work.bytes
+    /// Whether the disk ends with this batch.
+    var endsDisk = false
     var segments: [Segment] = []
     /// Where the bytes lie that do not go through the buffer, which may be shorter than the batch then.
     var unread: UnreadData?

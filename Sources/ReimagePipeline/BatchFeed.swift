@@ -15,6 +15,13 @@ protocol BatchFeed: Sendable {
 
     /// The disk's length, once ``next(_:)`` has said that there is no more.
     func finalByteCount() throws(ImageError) -> UInt64
+
+    /// Takes note that everything before `offset` was written.
+    func written(before offset: GuestOffset)
+}
+
+extension BatchFeed {
+    func written(before offset: GuestOffset) {}
 }
 
 /// Plans a disk from its extents; the workers read what it names.
@@ -56,6 +63,7 @@ final class DiskFeed: BatchFeed {
                 batch.range = GuestRange(start: start, count: min(batchSize, state.walker.end - start))
                 try state.walker.collect(Int(batch.range.count), into: &batch.segments)
             }
+            batch.endsDisk = state.walker.position == state.walker.end
             batch.ticket = state.ticket
             state.ticket += 1
             return true
@@ -73,6 +81,8 @@ final class StreamFeed: BatchFeed {
         var position: UInt64 = 0
         var ticket: UInt64 = 0
         var isAtEnd = false
+        /// The first byte of the next batch, read to see whether there is one.
+        var ahead: UInt8?
     }
 
     private let stream: any DiskStream
@@ -90,10 +100,18 @@ final class StreamFeed: BatchFeed {
         try state.withLock { (state) throws(ImageError) -> Bool in
             guard !state.isAtEnd else { return false }
             let count = try batch.buffer.fill(0..<batchSize) { (output) throws(ImageError) in
+                if let byte = state.ahead { output.append(byte) }
+                state.ahead = nil
                 try stream.read(into: &output)
             }
-            state.isAtEnd = count < batchSize
+            if count == batchSize, stream.byteCount == nil {
+                state.ahead = try nextByte()
+                state.isAtEnd = state.ahead == nil
+            } else {
+                state.isAtEnd = count < batchSize
+            }
             guard count > 0 else { return false }
+            batch.endsDisk = state.isAtEnd || stream.byteCount == state.position + UInt64(count)
             batch.work = .bytes
             batch.range = GuestRange(start: GuestOffset(state.position), count: UInt64(count))
             batch.segments = [Segment(kind: .data, range: 0..<count)]
@@ -102,6 +120,13 @@ final class StreamFeed: BatchFeed {
             state.ticket += 1
             return true
         }
+    }
+
+    /// The byte that follows; `nil` at the end.
+    private func nextByte() throws(ImageError) -> UInt8? {
+        var byte = AlignedBuffer(byteCount: 1)
+        let count = try byte.fill(0..<1) { (output) throws(ImageError) in try stream.read(into: &output) }
+        return try count == 0 ? nil : byte.withBytes { (bytes) throws(ImageError) in try bytes.little(at: 0) }
     }
 
     func makeCursor() throws(ImageError) -> (any DiskCursor)? { nil }

@@ -13,6 +13,9 @@ final class Committer: Sendable {
         /// Placements handed out whose writes are not done yet.
         var outstanding = 0
         var failure: ImageError?
+        /// The first batch whose writes are not done, and the ends of later ones whose are.
+        var firstUnwritten: UInt64 = 0
+        var writtenEnds: [UInt64: GuestOffset] = [:]
         var tree: DigestTree?
         var summary = CopySummary()
     }
@@ -21,6 +24,8 @@ final class Committer: Sendable {
     struct Delivery {
         var ticket: UInt64
         var range: GuestRange
+        /// Whether the disk ends with it.
+        var endsDisk: Bool
         /// The hashes of the batch's leaves; `nil` for a run of zeros, or where no digest is made.
         var leaves: [Hash256]?
         var counts: CopySummary
@@ -33,11 +38,17 @@ final class Committer: Sendable {
     private let sink: any ByteSink
     /// Where the guest's data goes, if not to the image.
     private let dataSink: (any ByteSink)?
+    /// Hears how far everything was written.
+    private let written: @Sendable (GuestOffset) -> Void
     private let inOrder: Bool
     private let writesInTurn: Bool
     private let state: Monitor<State>
 
-    init(_ writer: any ImageWriter, sink: any ByteSink, dataSink: (any ByteSink)?, digest: Bool) {
+    init(
+        _ writer: any ImageWriter, sink: any ByteSink, dataSink: (any ByteSink)?, digest: Bool,
+        written: @escaping @Sendable (GuestOffset) -> Void = { _ in }
+    ) {
+        self.written = written
         exclusive = Exclusive(writer: writer)
         self.sink = sink
         self.dataSink = dataSink
@@ -67,6 +78,7 @@ final class Committer: Sendable {
         placement.removeAll()
         let turn = try state.update(when: ready) { (state) throws(ImageError) -> Turn in
             guard state.failure == nil else { return .stop }
+            if delivery.endsDisk { try exclusive.writer.diskEnds(at: delivery.range.end) }
             try place(exclusive.writer, &placement)
             state.note(delivery)
             if writesInTurn || placement.hasBarrier { return .within }
@@ -86,6 +98,7 @@ final class Committer: Sendable {
             try execute(placement, source: source, encoded: encoded)
             state.update { $0.nextTicket += 1 }
         }
+        if let end = state.withLock({ $0.noteWritten(delivery) }) { written(end) }
         return true
     }
 
@@ -155,6 +168,18 @@ final class Committer: Sendable {
 }
 
 extension Committer.State {
+    /// Notes that a delivery's writes are done.
+    /// - Returns: how far all are, where that is further than before.
+    fileprivate mutating func noteWritten(_ delivery: Committer.Delivery) -> GuestOffset? {
+        writtenEnds[delivery.ticket] = delivery.range.end
+        var end: GuestOffset?
+        while let next = writtenEnds.removeValue(forKey: firstUnwritten) {
+            end = next
+            firstUnwritten += 1
+        }
+        return end
+    }
+
     fileprivate mutating func note(_ delivery: Committer.Delivery) {
         summary.add(delivery.counts)
         guard tree != nil else { return }

@@ -87,11 +87,14 @@ public struct CopyJob {
             batchSize = max(batchSize, min(disk.readUnit, Self.largestBatchSize))
             let sharing = digest || base != nil ? nil : sharing
             feed = DiskFeed(disk, batchSize: batchSize, longestRun: needs.longestSkip, sharing: sharing)
+        case .stream(let stream as any RunStream):
+            batchSize = max(batchSize, stream.readUnit)
+            feed = RunFeed(stream, batchSize: batchSize, longestRun: needs.longestSkip)
         case .stream(let stream):
             feed = StreamFeed(stream, batchSize: batchSize)
         }
         options.progress.begin(phase, total: feed.byteCount)
-        let committer = Committer(writer, sink: sink, dataSink: dataSink, digest: digest)
+        let committer = Committer(writer, sink: sink, dataSink: dataSink, digest: digest) { feed.written(before: $0) }
         try committer.begin()
         let makeEncoder = EncoderFactory(writer: writer)
         let shared = CopyWorker.Shared(
@@ -120,9 +123,20 @@ private struct EncoderFactory: @unchecked Sendable {
 
 extension DiskContent {
     /// The content digest, computed on all cores; holes cost nothing.
+    ///
+    /// A stream that tells its digest and proves it by what it holds is read to its end, and believed then.
     public func digest(
         _ options: JobOptions = JobOptions(), phase: Progress.Phase = .copy
     ) throws(ImageError) -> ContentDigest {
+        if case .stream(let stream as any RunStream) = self {
+            stream.useEarlierBytes(.notNeeded)
+            _ = try CopyJob(self, writer: NullWriter(), sink: NullSink(), phase: phase, options: options).run()
+            guard let bytes = stream.provenDigest else {
+                throw ImageError(.damaged, "holds what was saved of a damaged image: its disk has no digest")
+            }
+            return ContentDigest(
+                hash: try bytes.withBytes { (bytes) throws(ImageError) in try Hash256(bytes) })
+        }
         let job = CopyJob(
             self, writer: NullWriter(), sink: NullSink(), digest: true, phase: phase, options: options)
         guard let digest = try job.run().digest else { throw ImageError(.exhausted, "no digest was made") }

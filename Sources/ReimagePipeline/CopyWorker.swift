@@ -79,7 +79,8 @@ final class CopyWorker {
         leaves: [Hash256]?, _ counts: CopySummary,
         place: (any ImageWriter, inout Placement) throws(ImageError) -> Void
     ) throws(ImageError) -> Bool {
-        let delivery = Committer.Delivery(ticket: batch.ticket, range: batch.range, leaves: leaves, counts: counts)
+        let delivery = Committer.Delivery(
+            ticket: batch.ticket, range: batch.range, endsDisk: batch.endsDisk, leaves: leaves, counts: counts)
         return try shared.committer.commit(delivery, &placement, source: batch, encoded: encoded, place: place)
     }
 

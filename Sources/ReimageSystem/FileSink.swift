@@ -71,6 +71,21 @@ public final class FileSink: ByteSink {
         }
     }
 
+    /// Fills `buffer` with what was written from `offset` on.
+    /// - Throws: `.targetFailed` where the file ends before, or cannot be read.
+    public func read(into buffer: inout MutableRawSpan, at offset: HostOffset) throws(ImageError) {
+        let wanted = buffer.byteCount
+        do throws(ImageError) {
+            guard try file.read(into: &buffer, at: offset) == wanted else {
+                throw ImageError(.targetFailed, "is shorter than what was written", at: .host(offset), file: name)
+            }
+        } catch {
+            var error = error
+            error.code = .targetFailed
+            throw error
+        }
+    }
+
     public func zero(_ range: HostRange, mode: ZeroMode) throws(ImageError) {
         guard !range.isEmpty else { return }
         switch mode {

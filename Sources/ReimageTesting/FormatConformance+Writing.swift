@@ -100,7 +100,11 @@ final class WriterRun {
         let batchSize = needs.chunkSize * mix.chunksPerBatch
         var starts = Array(stride(from: 0, to: guest.count, by: batchSize))
         if mix.isReversed, !needs.ascending { starts.reverse() }
-        for start in starts { try writeBatch(start..<min(start + batchSize, guest.count)) }
+        for start in starts {
+            let end = min(start + batchSize, guest.count)
+            if end == guest.count, !mix.tellsByteCount { try writer.diskEnds(at: GuestOffset(UInt64(end))) }
+            try writeBatch(start..<end)
+        }
         placement.removeAll()
         try writer.finish(WrittenDisk(byteCount: UInt64(guest.count)), into: &placement)
         try carryOut(placement, input: [], encoded: [])

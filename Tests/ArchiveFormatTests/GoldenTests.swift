@@ -111,17 +111,6 @@ import Testing
         bytes[bytes.count - 1] ^= 1
         #expect(probe() == .no)
     }
-
-    @Test func isNotReadFromAPipe() throws {
-        final class Pipe: ByteStream {
-            let name = "pipe"
-            func read(into buffer: inout OutputRawSpan) throws(ImageError) {}
-        }
-        let error = #expect(throws: ImageError.self) {
-            try ArchiveFormat().open(ImageSource(stream: Pipe()), OpenContext())
-        }
-        #expect(error?.code == .unsupported)
-    }
 }
 
 /// A store with zeros behind it.

@@ -60,6 +60,38 @@ import Testing
         #expect(scratch.read("copy1.rimg") == scratch.read("copy3.rimg"))
     }
 
+    private func piped(_ input: [UInt8], _ arguments: String...) throws -> ProgramResult {
+        try #require(Program.reimage).run(arguments, in: scratch.path, input: Data(input))
+    }
+
+    @Test func goesThroughPipes() throws {
+        for name in ["tiny", "kinds", "lzma2", "late", "quarter"] {
+            let archive = [UInt8](try #require(FileManager.default.contents(atPath: "\(Self.golden)/\(name).rimg")))
+            let restored = try piped(archive, "convert", "-q", "--verify", "-", "\(name).raw")
+            #expect(restored.status == 0, "\(name): \(restored.errors)")
+            #expect(try reimage("compare", "-q", "-F", "raw", "\(Self.golden)/\(name).rimg", "\(name).raw").status == 0)
+            let disk = try #require(scratch.read("\(name).raw"))
+            let digest = try piped(archive, "digest", "-q", "-")
+            #expect(digest.text == restored.text, "\(digest.errors)")
+            // A raw disk of unknown length becomes an archive in a pipe, and comes out of one.
+            let made = try piped(disk, "convert", "-q", "-f", "raw", "-O", "rimg", "-", "-")
+            #expect(made.status == 0, "\(made.errors)")
+            let again = try piped([UInt8](made.output), "convert", "-q", "-f", "rimg", "-", "again.raw", "--force")
+            #expect(again.status == 0, "\(again.errors)")
+            #expect(scratch.read("again.raw") == disk)
+        }
+        let archive = [UInt8](try #require(FileManager.default.contents(atPath: Self.golden + "/tiny.rimg")))
+        let info = try piped(archive, "info", "-")
+        #expect(info.status == 0 && info.text.contains("rimg_ref 1.0"), "\(info.errors)")
+        let map = try piped(archive, "map", "-")
+        #expect(map.status == 63)
+        let noCopies = try piped(archive, "convert", "-q", "-O", "qcow2", "-", "x.qcow2")
+        #expect(noCopies.status == 63 && noCopies.errors.contains("-o dedup=off"), "\(noCopies.errors)")
+        let cut = try piped(Array(archive.dropLast(500)), "convert", "-q", "-", "cut.raw")
+        #expect(cut.status == 4 && cut.errors.contains("ends before its end"), "\(cut.errors)")
+        #expect(scratch.names.allSatisfy { !$0.contains("cut") && !$0.hasPrefix("x.") && !$0.hasPrefix(".") })
+    }
+
     @Test func damageIsNamed() throws {
         var bytes = [UInt8](
             try #require(FileManager.default.contents(atPath: Self.golden + "/tiny.rimg")))

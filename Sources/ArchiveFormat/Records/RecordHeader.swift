@@ -125,6 +125,14 @@ struct RecordHeader: Hashable, Sendable {
     /// The tag in the header at the start of `bytes`, whatever archive that is of.
     static func tag(in bytes: RawSpan) throws(ImageError) -> UInt64 { try bytes.little(at: Field.tag) }
 
+    /// The length with the extension that the first 64 bytes of a header tell; `nil` where no header has it.
+    static func byteCount(in bytes: RawSpan) -> Int? {
+        guard bytes.starts(with: magic), let length: UInt32 = try? bytes.little(at: Field.headerLength) else {
+            return nil
+        }
+        return lengths.contains(Int(length)) && length % 8 == 0 ? Int(length) : nil
+    }
+
     /// Refuses a header that is not that of a record of `type`, or that 1.0 has no such record for.
     func check(is type: RecordType) throws(ImageError) {
         guard version == 1 else { throw .archiveNeeds("record version \(version)", at: place) }
@@ -135,7 +143,7 @@ struct RecordHeader: Hashable, Sendable {
         guard self.type == type else {
             throw .damaged("there is a \(self.type.name) record where a \(type.name) should be", at: place)
         }
-        guard headerByteCount == type.headerByteCount else {
+        guard type.isAncillary || headerByteCount == type.headerByteCount else {
             throw .damaged("the header of a \(type.name) record has \(headerByteCount) bytes", at: place)
         }
         guard payloadByteCount <= type.mostPayload ?? .max else {

@@ -46,6 +46,7 @@ final class ArchiveEncoder: ChunkEncoder {
     }
 
     private let geometry: Geometry
+    private let isSizeLate: Bool
     private let engine: Engine
     private let probe: ZstdEncoder?
     /// Results of the chunk in hand: the shortest so far, and the one being made.
@@ -53,8 +54,9 @@ final class ArchiveEncoder: ChunkEncoder {
     private var trial = AlignedBuffer(byteCount: 0)
     private(set) var facts: [UInt8] = []
 
-    init(_ settings: WriterSettings, _ geometry: Geometry) throws(ImageError) {
+    init(_ settings: WriterSettings, _ geometry: Geometry, isSizeLate: Bool) throws(ImageError) {
         self.geometry = geometry
+        self.isSizeLate = isSizeLate
         let size = Int(geometry.chunkSize)
         engine =
             switch settings.coding {
@@ -69,7 +71,9 @@ final class ArchiveEncoder: ChunkEncoder {
     func encode(_ chunk: RawSpan, into output: inout OutputRawSpan) throws(ImageError) -> Encoding {
         facts = []
         guard !chunk.isZero else { return .zero }
-        let hash = geometry.node(ofChunk: chunk)
+        // Of a short chunk of a disk whose length is not known, the writer knows where it lies, and raises the node.
+        let height = isSizeLate ? min(geometry.chunkHeight, DigestTree.height(ofDisk: UInt64(chunk.byteCount))) : nil
+        let hash = Geometry.node(ofChunk: chunk, height: height ?? geometry.chunkHeight)
         guard let (method, count) = try shrink(chunk) else {
             facts = ChunkFacts(method: ChunkMethod(.store), payloadCheck: XXH3.hash64(chunk), hash: hash).bytes
             return .plain

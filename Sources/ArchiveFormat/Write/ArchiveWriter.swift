@@ -10,7 +10,10 @@ final class ArchiveWriter: ImageWriter {
 
     let needs: WriterNeeds
     private let settings: WriterSettings
-    private let geometry: Geometry
+    /// That of the longest disk, until the length is known.
+    private var geometry: Geometry
+    private let encoderGeometry: Geometry
+    private var knowsSize: Bool
     private let header: FileHeader
     private let metadata: [UInt8]
 
@@ -26,30 +29,29 @@ final class ArchiveWriter: ImageWriter {
     /// Whether some of them lie in a leaf range that got no LEAF record.
     private var hasGap = false
 
-    /// - Throws: `.unsupported` where the disk's length is not known, or no archive has it.
+    /// - Throws: `.unsupported` for a disk that is longer than an archive's.
     convenience init(_ plan: WritePlan) throws(ImageError) {
-        let settings = try WriterSettings(plan)
-        guard let byteCount = plan.byteCount else {
-            throw ImageError(
-                .unsupported, "a rimg archive of a disk whose length is not known beforehand cannot be written yet",
-                advice: "Save the source to a file first.")
-        }
-        try self.init(settings, byteCount: byteCount)
+        try self.init(WriterSettings(plan), byteCount: plan.byteCount)
     }
 
-    init(_ settings: WriterSettings, byteCount: UInt64) throws(ImageError) {
+    /// - Parameter byteCount: the disk's length; `nil` where it is told by ``diskEnds(at:)``.
+    init(_ settings: WriterSettings, byteCount: UInt64?) throws(ImageError) {
         self.settings = settings
         geometry = try settings.geometry(ofDisk: byteCount)
+        encoderGeometry = geometry
+        knowsSize = byteCount != nil
         metadata = try settings.metadata.payloadBytes()
-        header = settings.header(geometry, metadata: metadata)
+        header = settings.header(geometry, isSizeLate: byteCount == nil, metadata: metadata)
         needs = WriterNeeds(
             chunkSize: Int(geometry.chunkSize), grainSize: 512, encodedBound: Int(geometry.chunkSize))
         records = RecordStream(tag: header.tag)
-        index = IndexBuilder(geometry, logicalSector: header.logicalSector)
+        index = IndexBuilder(geometry, logicalSector: header.logicalSector, isSizeLate: byteCount == nil)
         table = ChunkTable(window: settings.dedupWindow)
     }
 
-    func makeEncoder() throws(ImageError) -> (any ChunkEncoder)? { try ArchiveEncoder(settings, geometry) }
+    func makeEncoder() throws(ImageError) -> (any ChunkEncoder)? {
+        try ArchiveEncoder(settings, encoderGeometry, isSizeLate: index.isSizeLate)
+    }
 
     func mostBytes(forDisk byteCount: UInt64) throws(ImageError) -> UInt64 {
         let geometry = try settings.geometry(ofDisk: byteCount)
@@ -65,6 +67,14 @@ final class ArchiveWriter: ImageWriter {
         records.append(header.bytes(), into: &placement)
         metadataPlace = records.append(.metadata, payload: metadata, into: &placement).place
         records.flush(into: &placement)
+    }
+
+    func diskEnds(at end: GuestOffset) throws(ImageError) {
+        guard index.isSizeLate, !knowsSize else { return }
+        knowsSize = true
+        geometry = try Geometry(
+            byteCount: end.value, chunkLog2: geometry.chunkLog2, leafLog2: geometry.leafLog2)
+        index.learn(geometry)
     }
 
     func skip(_ kind: Extent.Kind, _ range: GuestRange, into placement: inout Placement) throws(ImageError) {
@@ -124,7 +134,12 @@ final class ArchiveWriter: ImageWriter {
         let facts =
             try chunk.facts.isEmpty
             ? nil : chunk.facts.withBytes { (bytes) throws(ImageError) in try ChunkFacts(decoding: bytes) }
-        if let facts, let known = table[facts.hash] {
+        var hash = facts?.hash ?? DigestTree.zeroNodes[geometry.chunkHeight]
+        if index.isSizeLate, UInt64(input.count) < geometry.chunkSize {
+            let height = min(geometry.chunkHeight, DigestTree.height(ofDisk: UInt64(input.count)))
+            hash = DigestTree.node(hash, of: height, raisedTo: geometry.chunkHeight)
+        }
+        if facts != nil, let known = table[hash] {
             note(.duplicate, at: slot, count: 1, source: known.slot, into: &placement)
             index.add(known.entry, isDuplicate: true)
             return
@@ -132,12 +147,11 @@ final class ArchiveWriter: ImageWriter {
         flushRun(into: &placement)
         if hasGap { flushErrors(into: &placement) }
         let method = facts?.method ?? ChunkMethod(.store)
-        let hash = facts?.hash ?? DigestTree.zeroNodes[geometry.chunkHeight]
         let isPlain = chunk.encoding == .plain
         let byteCount = isPlain ? input.count : chunk.encoded.count
         let record = ChunkRecord(
-            slot: slot, rawByteCount: UInt32(input.count), method: method, diskSize: geometry.byteCount,
-            chunkLog2: geometry.chunkLog2, hash: hash)
+            slot: slot, rawByteCount: UInt32(input.count), method: method,
+            diskSize: index.diskSize(before: slot + 1), chunkLog2: geometry.chunkLog2, hash: hash)
         let placed = records.append(
             .chunk, extension: record.extensionBytes(), payload: isPlain ? .input(input) : .encoded(chunk.encoded),
             byteCount: UInt64(byteCount), check: facts?.payloadCheck ?? 0, into: &placement)
@@ -148,6 +162,7 @@ final class ArchiveWriter: ImageWriter {
     }
 
     func finish(_ disk: WrittenDisk, into placement: inout Placement) throws(ImageError) {
+        if index.slot == 0 { try diskEnds(at: GuestOffset(disk.byteCount)) }
         guard disk.byteCount == geometry.byteCount, index.slot == geometry.slots else {
             throw ImageError(
                 .invalidArgument, "the disk has \(disk.byteCount) bytes, and was said to have \(geometry.byteCount)")
@@ -157,23 +172,23 @@ final class ArchiveWriter: ImageWriter {
         let (root, entries) = index.finish()
         let placed = records.append(
             .root, extension: root.extensionBytes(), payload: entries, into: &placement)
-        var footer = Footer(
-            root: placed.place, rootByteCount: placed.byteCount, metadata: metadataPlace, digest: root.digest,
-            merkleRoot: root.merkleRoot, header: header, diskByteCount: geometry.byteCount)
-        footer.counts = index.counts
-        footer.rawBytes = index.rawBytes
-        footer.storedBytes = index.storedBytes
-        footer.codecs = index.codecs
-        footer.filters = index.filters
-        footer.errors = lastErrors
-        if lastErrors != 0 { footer.flags.insert(.sourceErrors) }
+        var copy = header
+        copy.diskByteCount = geometry.byteCount
+        let footer = Footer(
+            root, (placed.place, placed.byteCount), metadata: metadataPlace, header: copy, index, lastErrors: lastErrors
+        )
         let end = records.append(.footer, payload: footer.payloadBytes(), into: &placement)
         records.append(Tail(footer: end.place, tag: header.tag).bytes(), into: &placement)
         records.flush(into: &placement)
     }
 
     private func outOfOrder(_ range: GuestRange) -> ImageError {
-        ImageError(
+        if index.isSizeLate, range.end.value > geometry.byteCount {
+            return ImageError(
+                .unsupported, "the disk is longer than the \(humanSize(geometry.byteCount)) that its archive can have",
+                advice: "Take larger chunks (-o chunk_size), or a source that tells its length beforehand.")
+        }
+        return ImageError(
             .invalidArgument, "an archive of \(geometry.byteCount) bytes is written in order, and not at \(range)")
     }
 }
@@ -191,12 +206,13 @@ extension ArchiveWriter {
         flushRun(into: &placement)
         run = RunRecord(
             first: slot, count: count, kind: kind, chunkLog2: geometry.chunkLog2, source: source,
-            diskSize: geometry.byteCount)
+            diskSize: FileHeader.unknownSize)
     }
 
     private func flushRun(into placement: inout Placement) {
-        guard let run else { return }
+        guard var run else { return }
         self.run = nil
+        run.diskSize = index.diskSize(before: run.first + run.count)
         _ = records.append(.run, extension: run.extensionBytes(), into: &placement)
     }
 

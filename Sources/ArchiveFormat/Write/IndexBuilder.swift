@@ -3,8 +3,11 @@ internal import ReimageCore
 
 /// The index of an archive as it grows, slot by slot: the leaf range in hand, and what is known of those before it.
 struct IndexBuilder {
-    let geometry: Geometry
+    /// That of the longest disk, until the length is known.
+    private(set) var geometry: Geometry
     let logicalSector: UInt32
+    /// Whether the disk's length was not known when the file header was written.
+    let isSizeLate: Bool
 
     /// The next slot.
     private(set) var slot: UInt64 = 0
@@ -21,9 +24,18 @@ struct IndexBuilder {
     private var root: [RootEntry] = []
     private var tree = DigestTree()
 
-    init(_ geometry: Geometry, logicalSector: UInt32) {
+    init(_ geometry: Geometry, logicalSector: UInt32, isSizeLate: Bool) {
         self.geometry = geometry
         self.logicalSector = logicalSector
+        self.isSizeLate = isSizeLate
+    }
+
+    /// Takes the disk's true geometry, before its last slot is added.
+    mutating func learn(_ geometry: Geometry) { self.geometry = geometry }
+
+    /// What a record says of the disk's size whose last slot is the one before `end`.
+    func diskSize(before end: UInt64) -> UInt64 {
+        isSizeLate && end != geometry.slots ? FileHeader.unknownSize : geometry.byteCount
     }
 
     /// The slots that are missing in the leaf range in hand; those of a whole one before its first slot.
@@ -92,7 +104,8 @@ struct IndexBuilder {
         let record = LeafRecord(
             first: first, slotCount: kinds.count, entryCount: entries.count, previous: previousLeaf,
             rawBytes: rawBytes, storedBytes: storedBytes, chunkLog2: geometry.chunkLog2, leafLog2: geometry.leafLog2,
-            logicalSector: logicalSector, diskSize: geometry.byteCount, node: range.root(height: geometry.leafHeight))
+            logicalSector: logicalSector, diskSize: diskSize(before: slot),
+            node: range.root(height: geometry.leafHeight))
         return (record, Leaf.payloadBytes(kinds, entries))
     }
 

@@ -110,20 +110,25 @@ struct WriterSettings: Sendable {
         }
     }
 
-    /// How a disk of `byteCount` bytes is cut: leaf ranges grow until there are at most 2^18 of them.
-    func geometry(ofDisk byteCount: UInt64) throws(ImageError) -> Geometry {
-        if let leafLog2 { return try Geometry(byteCount: byteCount, chunkLog2: chunkLog2, leafLog2: leafLog2) }
-        var leafLog2 = max(4, min(12, 30 - chunkLog2))
+    /// How a disk of `byteCount` bytes is cut: leaf ranges grow until there are at most 2^18 of them. They do not where
+    /// the length is not known.
+    func geometry(ofDisk byteCount: UInt64?) throws(ImageError) -> Geometry {
+        var leafLog2 = self.leafLog2 ?? max(4, min(12, 30 - chunkLog2))
+        guard let byteCount else { return try Geometry(ofUnknownDisk: chunkLog2, leafLog2: leafLog2) }
+        if self.leafLog2 != nil {
+            return try Geometry(byteCount: byteCount, chunkLog2: chunkLog2, leafLog2: leafLog2)
+        }
         let slots = byteCount.dividedRoundingUp(by: 1 << UInt64(chunkLog2))
         while slots >> UInt64(leafLog2) >= 1 << 18, leafLog2 < Geometry.leafLog2s.upperBound { leafLog2 += 1 }
         return try Geometry(byteCount: byteCount, chunkLog2: chunkLog2, leafLog2: leafLog2)
     }
 
     /// The file header of an archive with `geometry`, whose first META record has the payload `metadata`.
-    func header(_ geometry: Geometry, metadata: [UInt8]) -> FileHeader {
+    func header(_ geometry: Geometry, isSizeLate: Bool, metadata: [UInt8]) -> FileHeader {
         var header = FileHeader(
-            uniqueID: [UInt8](repeating: 0, count: 16), diskByteCount: geometry.byteCount,
+            uniqueID: [UInt8](repeating: 0, count: 16), diskByteCount: isSizeLate ? nil : geometry.byteCount,
             chunkLog2: geometry.chunkLog2, leafLog2: geometry.leafLog2, writer: writer)
+        if isSizeLate { header.flags.insert(.sizeLate) }
         header.codecs = 1 | 1 << UInt32(coding.codec.rawValue)
         if case .lzma2(let filters) = coding {
             for filter in filters { header.filters |= 1 << UInt32(filter.rawValue) }
