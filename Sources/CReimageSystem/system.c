@@ -82,6 +82,35 @@ int reimage_device_rotational(int fd) {
     return turns != 0;
 }
 
+int reimage_device_read_only(int fd) {
+    int protected = 0;
+    if (ioctl(fd, BLKROGET, &protected) != 0) return -1;
+    return protected != 0;
+}
+
+int reimage_device_sequence(int fd, uint64_t *sequence) {
+#ifdef BLKGETDISKSEQ
+    return ioctl(fd, BLKGETDISKSEQ, sequence);
+#else
+    (void)fd, (void)sequence;
+    errno = ENOTTY;
+    return -1;
+#endif
+}
+
+int reimage_device_discard(int fd, uint64_t offset, uint64_t count) {
+    uint64_t range[2] = {offset, count};
+    return ioctl(fd, BLKDISCARD, range);
+}
+
+int reimage_device_zero(int fd, uint64_t offset, uint64_t count) {
+    uint64_t range[2] = {offset, count};
+    return ioctl(fd, BLKZEROOUT, range);
+}
+
+int reimage_device_drop_cache(int fd) { return ioctl(fd, BLKFLSBUF, 0); }
+int reimage_device_reread(int fd) { return ioctl(fd, BLKRRPART, 0); }
+
 int reimage_sync(int fd) { return fsync(fd); }
 
 #else
@@ -130,6 +159,43 @@ int reimage_device_length(int fd, uint64_t *bytes) {
 int reimage_device_sector(int fd, uint32_t *bytes) { return ioctl(fd, DKIOCGETBLOCKSIZE, bytes); }
 
 int reimage_device_rotational(int fd) {
+    (void)fd;
+    return 0;
+}
+
+int reimage_device_read_only(int fd) {
+    uint32_t writable = 1;
+    if (ioctl(fd, DKIOCISWRITABLE, &writable) != 0) return -1;
+    return writable == 0;
+}
+
+/* macOS has no such number, discards without a promise, and reads partition tables anew by itself. */
+static int unsupported(void) {
+    errno = ENOTSUP;
+    return -1;
+}
+
+int reimage_device_sequence(int fd, uint64_t *sequence) {
+    (void)fd, (void)sequence;
+    return unsupported();
+}
+
+int reimage_device_discard(int fd, uint64_t offset, uint64_t count) {
+    (void)fd, (void)offset, (void)count;
+    return unsupported();
+}
+
+int reimage_device_zero(int fd, uint64_t offset, uint64_t count) {
+    (void)fd, (void)offset, (void)count;
+    return unsupported();
+}
+
+int reimage_device_drop_cache(int fd) {
+    (void)fd;
+    return 0;
+}
+
+int reimage_device_reread(int fd) {
     (void)fd;
     return 0;
 }

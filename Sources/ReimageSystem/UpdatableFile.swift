@@ -19,17 +19,32 @@ public final class UpdatableFile: UpdatableStore {
     /// Opens the regular file at `path`.
     /// - Throws: `.targetFailed` where it cannot be opened for writing or is locked, `.invalidArgument` where it is no
     ///   regular file.
-    public init(path: String) throws(ImageError) {
+    public convenience init(path: String) throws(ImageError) {
         guard let file = FileDescriptor.open(path, O_RDWR) else {
             throw .system(.targetFailed, "cannot be opened for writing", file: path)
         }
+        try self.init(file)
+    }
+
+    /// Makes the file at `path`, which only its owner may read, and its name durable.
+    /// - Throws: `.refused` where there is something of that name.
+    public convenience init(creating path: String) throws(ImageError) {
+        guard let file = FileDescriptor.open(path, O_RDWR | O_CREAT | O_EXCL, mode: 0o600) else {
+            guard errno == EEXIST else { throw .system(.targetFailed, "cannot be made", file: path) }
+            throw ImageError(.refused, "exists already", file: path, advice: "Choose another name.")
+        }
+        try self.init(file)
+        try syncFolder(of: path)
+    }
+
+    private init(_ file: FileDescriptor) throws(ImageError) {
         let status = try file.status(.targetFailed)
         guard FileKind(mode: status.st_mode) == .regular else {
-            throw ImageError(.invalidArgument, "is no regular file", file: path)
+            throw ImageError(.invalidArgument, "is no regular file", file: file.name)
         }
         guard reimage_lock(file.number) == 0 else {
             throw ImageError(
-                .refused, "is being written by another process", file: path,
+                .refused, "is being written by another process", file: file.name,
                 advice: "Wait until that is done; a running virtual machine must be shut down first.")
         }
         identity = StoreIdentity(status)

@@ -15,13 +15,18 @@ public func processorCount() -> Int { Int(reimage_processor_count()) }
 ///
 /// Disk calls block, so this work stays off Swift's cooperative pool. The error that came first is thrown; it is up
 /// to `body` to let the other threads know.
-/// - Parameter body: gets the thread's number, 0 up to `count`.
-/// - Throws: the first error of any body, `.exhausted` where the system gives no thread at all.
+/// - Parameters:
+///   - needsAll: the threads wait for each other, so that fewer of them would never end.
+///   - body: gets the thread's number, 0 up to `count`.
+/// - Throws: the first error of any body, `.exhausted` where the system gives no thread at all, or not all that are
+///   needed.
 public func runOnThreads(
-    _ count: Int, _ body: @escaping @Sendable (Int) throws(ImageError) -> Void
+    _ count: Int, needsAll: Bool = false, _ body: @escaping @Sendable (Int) throws(ImageError) -> Void
 ) throws(ImageError) {
     let first = Mutex<ImageError?>(nil)
+    let mayRun = Monitor<Bool?>(needsAll ? nil : true)
     let run: @Sendable (Int) -> Void = { number in
+        guard mayRun.update(when: { $0 != nil }, { $0 ?? false }) else { return }
         do throws(ImageError) { try body(number) } catch {
             first.withLock { if $0 == nil { $0 = error } }
         }
@@ -35,8 +40,9 @@ public func runOnThreads(
         }
         if failure != 0 { break }
     }
+    if needsAll { mayRun.update { $0 = failure == 0 } }
     for thread in threads { _ = pthread_join(thread, nil) }
-    if threads.isEmpty && count > 0 {
+    if count > 0, threads.isEmpty || (needsAll && failure != 0) {
         throw ImageError(.exhausted, "no thread can be started: \(systemMessage(failure))", systemCode: failure)
     }
     if let error = first.withLock({ $0 }) { throw error }

@@ -40,6 +40,24 @@ int reimage_device_length(int fd, uint64_t *bytes);
 int reimage_device_sector(int fd, uint32_t *bytes);
 int reimage_device_rotational(int fd);
 
+/* Whether a block device is write-protected: 1 or 0. */
+int reimage_device_read_only(int fd);
+
+/* The number that the kernel gives to each medium once; -1 where the kernel has none. */
+int reimage_device_sequence(int fd, uint64_t *sequence);
+
+/* Discards a range of a block device; what it reads as afterwards is the driver's affair. */
+int reimage_device_discard(int fd, uint64_t offset, uint64_t count);
+
+/* Makes a range of a block device read as zeros, by the device's own means or by writing them. */
+int reimage_device_zero(int fd, uint64_t offset, uint64_t count);
+
+/* Writes the page cache of a block device back and drops it. */
+int reimage_device_drop_cache(int fd);
+
+/* Lets the kernel read the partition table anew. */
+int reimage_device_reread(int fd);
+
 /* The two halves of a device number as stat gives it. */
 uint32_t reimage_major(uint64_t device);
 uint32_t reimage_minor(uint64_t device);
