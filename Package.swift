@@ -62,7 +62,7 @@ let package = Package(
         library("VHDFormat", ["ReimageCore", "ReimageCodecs"]),
         library("ArchiveFormat", ["ReimageCore", "ReimageCodecs"]),
         library("ReimagePipeline", ["ReimageCore", "ReimageSystem", "ReimageCodecs"]),
-        library("ReimageDisks", ["ReimageCore", "ReimageSystem"]),
+        library("ReimageDisks", ["ReimageCore", "ReimageSystem", "ReimageCodecs", "ReimagePipeline"]),
         library(
             "Reimage",
             [
@@ -88,7 +88,7 @@ let package = Package(
         tests("VHDFormatTests", ["VHDFormat", "RawFormat", "ReimageSystem"]),
         tests("ArchiveFormatTests", ["ArchiveFormat", "ReimageCodecs", "ReimagePipeline"], files: ["Golden"]),
         tests("ReimagePipelineTests", ["Reimage", "ReimagePipeline", "ReimageSystem", "ReimageCodecs", "RawFormat"]),
-        tests("ReimageDisksTests", ["ReimageDisks", "ReimageSystem"]),
+        tests("ReimageDisksTests", ["ReimageDisks", "ReimageSystem", "ReimageCodecs", "ReimagePipeline"]),
         tests("ReimageCLITests", ["ReimageCLI", "ReimageSystem"]),
         tests("InteropTests", ["ReimageCLI", "ReimageSystem"]),
     ],

@@ -68,7 +68,7 @@ final class CompareWorker {
 
 extension RawSpan {
     /// The first byte that differs from `other`, which is as long; `nil` where all are equal.
-    func firstDifference(from other: RawSpan) -> Int? {
+    package func firstDifference(from other: RawSpan) -> Int? {
         let count = byteCount
         // SAFETY: every load lies inside both borrowed spans, which are `count` bytes long.
         return unsafe withUnsafeBytes { left in

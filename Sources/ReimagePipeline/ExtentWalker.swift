@@ -1,30 +1,30 @@
-internal import ReimageCore
+package import ReimageCore
 
 /// A run of one kind inside a batch.
-struct Segment: Sendable {
-    var kind: Extent.Kind
+package struct Segment: Sendable {
+    package var kind: Extent.Kind
     /// The bytes, counted from the batch's start.
-    var range: Range<Int>
+    package var range: Range<Int>
 }
 
 /// Walks a disk's extents from its start to its end.
-struct ExtentWalker {
+package struct ExtentWalker {
     private let disk: any BlockDevice
     private let detail: ExtentDetail
-    private(set) var position = GuestOffset.zero
+    package private(set) var position = GuestOffset.zero
     private var ahead: Extent?
     private var lastReadAsZero = false
 
     /// A query over data stops here, so that the first byte does not wait for a look at the whole map.
     private static let dataLimit: UInt64 = 4 << 30
 
-    init(_ disk: any BlockDevice, detail: ExtentDetail = .storage) {
+    package init(_ disk: any BlockDevice, detail: ExtentDetail = .storage) {
         self.disk = disk
         self.detail = detail
     }
 
     /// The disk's end.
-    var end: GuestOffset { GuestOffset(disk.byteCount) }
+    package var end: GuestOffset { GuestOffset(disk.byteCount) }
 
     /// The extent at the walker's position, from there on.
     mutating func current() throws(ImageError) -> Extent {
@@ -38,7 +38,7 @@ struct ExtentWalker {
     }
 
     /// Moves on by `count` bytes of the current extent.
-    mutating func advance(_ count: UInt64) {
+    package mutating func advance(_ count: UInt64) {
         position += count
         guard var extent = ahead, extent.count > count else { return ahead = nil }
         extent.count -= count
@@ -53,7 +53,7 @@ struct ExtentWalker {
 
     /// The kind and length of the run of zeros here, cut to whole multiples of `unit` or the disk's end; `nil` where
     /// there is no such run.
-    mutating func zeroRun(wholeUnitsOf unit: UInt64) throws(ImageError) -> (Extent.Kind, UInt64)? {
+    package mutating func zeroRun(wholeUnitsOf unit: UInt64) throws(ImageError) -> (Extent.Kind, UInt64)? {
         let extent = try current()
         guard extent.kind.readsAsZero else { return nil }
         let reachesEnd = position + extent.count == end
@@ -62,7 +62,7 @@ struct ExtentWalker {
     }
 
     /// Collects the runs of the next `count` bytes, which the disk has, and moves behind them.
-    mutating func collect(_ count: Int, into segments: inout [Segment]) throws(ImageError) {
+    package mutating func collect(_ count: Int, into segments: inout [Segment]) throws(ImageError) {
         segments.removeAll(keepingCapacity: true)
         var done = 0
         while done < count {

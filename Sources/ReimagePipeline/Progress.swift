@@ -36,5 +36,6 @@ public final class Progress: Sendable {
         current.store(phase.rawValue, ordering: .relaxed)
     }
 
-    func add(_ count: UInt64) { bytes.wrappingAdd(count, ordering: .relaxed) }
+    /// Adds `count` bytes to those that are done.
+    package func add(_ count: UInt64) { bytes.wrappingAdd(count, ordering: .relaxed) }
 }

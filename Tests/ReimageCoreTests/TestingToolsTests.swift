@@ -36,6 +36,31 @@ import Testing
         #expect(throws: ImageError.self) { try store.bytes(at: .zero, count: 3) }
     }
 
+    @Test func unreliableStore() throws {
+        let range = HostRange(start: HostOffset(10), count: 5)
+        func write(_ store: UnreliableStore, at place: UInt64) throws {
+            try [UInt8](arrayLiteral: 7, 7).withBytes { (span) throws(ImageError) in
+                try store.write(span, at: HostOffset(place))
+            }
+        }
+        let memory = MemoryStore([UInt8](repeating: 0, count: 20))
+        let lying = UnreliableStore(memory, [.losesWrite(range)])
+        try write(lying, at: 9)
+        #expect(memory.bytes[9] == 0, "the first one is lost")
+        try write(lying, at: 9)
+        try write(lying, at: 15)
+        #expect(memory.bytes[9...10] == [7, 7] && memory.bytes[15] == 7 && lying.changeCount == 3)
+        let failing = UnreliableStore(memory, [.failsWrites(range), .failsReads(range)])
+        #expect(throws: ImageError.self) { try write(failing, at: 14) }
+        #expect(throws: ImageError.self) { try failing.bytes(at: HostOffset(9), count: 2) }
+        #expect(try failing.bytes(at: HostOffset(15), count: 5).count == 5)
+        let gone = UnreliableStore(memory, [.vanishes(afterChanges: 1)])
+        try write(gone, at: 0)
+        #expect(throws: ImageError.self) { try gone.zero(HostRange(start: .zero, count: 1), mode: .written) }
+        #expect(throws: ImageError.self) { try gone.sync() }
+        #expect(throws: ImageError.self) { try gone.bytes(at: .zero, count: 1) }
+    }
+
     @Test func faultyStore() throws {
         let memory = MemoryStore(bytes)
         let late = FaultyStore(memory, .afterReads(2))
