@@ -44,6 +44,7 @@ struct Root: ParsableCommand {
               reimage check vm.qcow2                        whether its structures agree with each other
               reimage digest vm.qcow2 disk.raw              one digest, the same in every format
               reimage devices                               the machine's disks, and what uses them
+              reimage restore vm.qcow2 /dev/sdb             an image onto a disk, read back and compared
 
             EXIT STATUS
               0 ok; 1 failure; 3 refused by a safety rule; 4 source damaged or unreadable;
@@ -55,6 +56,6 @@ struct Root: ParsableCommand {
         version: "reimage 0.1.0",
         subcommands: [
             Convert.self, Info.self, Map.self, Check.self, Compare.self, Create.self, Measure.self, Resize.self,
-            Digest.self, Formats.self, Devices.self,
+            Digest.self, Formats.self, Devices.self, Restore.self,
         ])
 }

@@ -1,0 +1,119 @@
+internal import ArgumentParser
+internal import Reimage
+internal import ReimageCore
+internal import ReimageDisks
+internal import ReimagePipeline
+internal import ReimageSystem
+
+/// One restore from the opening of its disks to their closing.
+struct RestoreSession {
+    private let preparation: RestorePreparation
+    private let command: Restore
+    private let sinks: [DeviceSink]
+
+    /// Opens every disk exclusively; none is changed where one of them cannot be had.
+    init(_ preparation: RestorePreparation, _ command: Restore) throws(ImageError) {
+        self.preparation = preparation
+        self.command = command
+        sinks = try preparation.targets.map { (target) throws(ImageError) in
+            try DeviceSink(path: target.path, expecting: target.device.expectation)
+        }
+    }
+
+    /// Does the work; what goes wrong with a disk is in the outcome.
+    func run(_ records: RestoreRecords) throws -> RestoreOutcome {
+        let started = ImageStamp.now().seconds
+        let summary = try command.work.run { options in
+            let targets = sinks.enumerated().map { index, sink in
+                RestoreTarget(
+                    sink, journal: records.journals[index],
+                    progress: preparation.resumed?.contents.progress)
+            }
+            var job = RestoreJob(preparation.content, to: targets, options: options)
+            job.verifies = !command.skipsVerification
+            job.isDelta = command.delta
+            job.makesDigest = command.records.receipt != nil
+            job.checkpoint = command.records.checkpoint.count
+            return try job.run()
+        }
+        var notes: [Note] = []
+        for (sink, result) in zip(sinks, summary.results) where result.error == nil {
+            if let note = sink.rereadPartitions() { notes.append(note) }
+        }
+        let outcome = RestoreOutcome(
+            preparation: preparation, summary: summary, discarded: sinks.map(\.discardedByteCount), notes: notes,
+            started: started, ended: ImageStamp.now().seconds, isQuiet: command.work.quiet,
+            isJSON: command.report.isJSON)
+        if let receipt = records.receipt { try outcome.write(to: receipt) }
+        return outcome
+    }
+}
+
+/// What a restore has come to.
+struct RestoreOutcome {
+    let preparation: RestorePreparation
+    let summary: RestoreSummary
+    /// The bytes that were discarded, for each disk.
+    let discarded: [UInt64]
+    let notes: [Note]
+    /// Seconds since 1970.
+    let started: Int64
+    let ended: Int64
+    let isQuiet: Bool
+    let isJSON: Bool
+
+    /// Tells people or scripts, and ends with the status of the disk that fared worst.
+    func tell() throws {
+        if !isQuiet { for note in notes { Console.note(note) } }
+        if summary.unreadableByteCount > 0 {
+            Console.note(
+                Note(
+                    "\(preparation.imagePath): \(summary.unreadableByteCount) bytes could not be read when it was made; "
+                        + "they are zeros on the disk."))
+        }
+        if isJSON { Console.result(try jsonText(json())) } else { for line in lines { Console.result(line) } }
+        let errors = summary.results.compactMap(\.error)
+        guard let worst = errors.max(by: { Self.weight($0.code) < Self.weight($1.code) }) else { return }
+        if errors.count == 1 && summary.results.count == 1 { throw worst }
+        for result in summary.results {
+            if let error = result.error { Console.error(error.inFile(result.name)) }
+        }
+        throw ExitCode(ExitStatus(worst.code).rawValue)
+    }
+
+    /// The further a failure leaves a disk from what it should be, the more it weighs.
+    private static func weight(_ code: ImageError.Code) -> Int {
+        switch code {
+        case .mismatch: 5
+        case .targetFailed: 4
+        case .damaged, .unreadable: 3
+        case .interrupted, .cancelled: 1
+        default: 2
+        }
+    }
+
+    /// A row for each disk.
+    private var lines: [String] {
+        let width = summary.results.map(\.name.count).max() ?? 0
+        return zip(summary.results, discarded).map { result, discarded in
+            let name = result.name + String(repeating: " ", count: width - result.name.count)
+            let counts = [
+                (result.counts.written, "written"),
+                (result.counts.zeroed - min(result.counts.zeroed, discarded), "zeroed"),
+                (discarded, "discarded"), (result.counts.kept, "kept"), (result.counts.resumed, "there already"),
+            ]
+            let words = counts.filter { $0.0 > 0 }.map { "\(humanSize($0.0)) \($0.1)" }.joined(separator: ", ")
+            return "\(name)  \(Self.status(of: result))  \(words)"
+        }
+    }
+
+    private static func status(of result: RestoreResult) -> String {
+        switch (result.error?.code, result.verification) {
+        case (nil, .passed): "restored and verified"
+        case (nil, _): "restored, not verified"
+        case (.mismatch, _): "DIFFERS"
+        case (.interrupted, _), (.cancelled, _): "INTERRUPTED"
+        default: "FAILED"
+        }
+    }
+}
