@@ -48,13 +48,15 @@ let package = Package(
         // ISA-L's stream structure cannot be imported into Swift, so a C target stands before it.
         system("CISAL", pkgConfig: "libisal", apt: "libisal-dev", brew: "isa-l"),
         .target(name: "CIGZip", dependencies: ["CISAL"]),
+        // Many messages at once, by vector instructions that Swift has no names for.
+        .target(name: "CSHA256"),
 
         library("ReimageCore", []),
         library("ReimageSystem", ["ReimageCore", "CReimageSystem"]),
         library(
             "ReimageCodecs",
             [
-                "ReimageCore", "CZlib", "CZstd", "CLZMA", "CDeflate", "CXXHash", "CIGZip",
+                "ReimageCore", "CZlib", "CZstd", "CLZMA", "CDeflate", "CXXHash", "CIGZip", "CSHA256",
                 .product(name: "Crypto", package: "swift-crypto"),
             ]),
         library("RawFormat", ["ReimageCore", "ReimageCodecs"]),

@@ -55,9 +55,7 @@ public struct DigestTree: Sendable {
     public mutating func append(leavesOf bytes: RawSpan) {
         let size = Self.leafSize
         let whole = bytes.byteCount / size * size
-        for start in stride(from: 0, to: whole, by: size) {
-            append(Self.leaf(of: bytes.extracting(start..<start + size)))
-        }
+        for leaf in Self.leaves(of: bytes.extracting(0..<whole)) { append(leaf) }
         guard whole < bytes.byteCount else { return }
         let rest = bytes.extracting(whole..<bytes.byteCount)
         var padded = [UInt8](repeating: 0, count: size)

@@ -114,11 +114,7 @@ final class CopyWorker {
         let size = DigestTree.leafSize
         let whole = (batch.byteCount + size - 1) / size * size
         if batch.byteCount < whole { batch.buffer.withMutableBytes(batch.byteCount..<whole) { $0.zero() } }
-        return batch.buffer.withBytes(0..<whole) { bytes in
-            stride(from: 0, to: whole, by: size).map { start in
-                DigestTree.leaf(of: bytes.extracting(start..<start + size))
-            }
-        }
+        return batch.buffer.withBytes(0..<whole) { DigestTree.leaves(of: $0) }
     }
 
     private func count() throws(ImageError) -> CopySummary {
