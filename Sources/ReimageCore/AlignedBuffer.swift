@@ -1,3 +1,7 @@
+#if canImport(Glibc)
+    internal import Glibc
+#endif
+
 /// Memory on page borders, as direct I/O wants it: owned by one, lent by closures, freed once.
 @safe
 public struct AlignedBuffer: ~Copyable, @unchecked Sendable {
@@ -8,9 +12,20 @@ public struct AlignedBuffer: ~Copyable, @unchecked Sendable {
     /// The alignment of the first byte; a multiple of every block size in use.
     public static let alignment = 4096
 
+    /// The huge page of the processors in use; a buffer that holds one begins on one.
+    private static let hugePage = 2 << 20
+
     /// A buffer of `byteCount` zero bytes.
+    ///
+    /// A large one is asked for in huge pages: a direct request of 2 MiB then is one piece of memory to the medium, and
+    /// not 512, which was half the time of a copy.
     public init(byteCount: Int) {
-        unsafe memory = .allocate(byteCount: byteCount, alignment: Self.alignment)
+        let isLarge = byteCount >= Self.hugePage
+        unsafe memory = .allocate(byteCount: byteCount, alignment: isLarge ? Self.hugePage : Self.alignment)
+        #if canImport(Glibc)
+            // Advice: without huge pages the buffer is the same, and slower.
+            if isLarge { _ = unsafe madvise(memory.baseAddress, byteCount, MADV_HUGEPAGE) }
+        #endif
         unsafe memory.initializeMemory(as: UInt8.self, repeating: 0)
     }
 

@@ -22,7 +22,7 @@ final class ComparePlan: Sendable {
 
     private let state: Monitor<State>
     let isStrict: Bool
-    static let size = 1 << 20
+    static let size = 2 << 20
 
     init(_ first: any BlockDevice, _ second: any BlockDevice, isStrict: Bool) {
         // A strict comparison is about what the images say, not about the host's holes below them.

@@ -4,12 +4,19 @@ internal import ReimageCore
 final class CompareWorker {
     private let plan: ComparePlan
     private let cursors: (any DiskCursor, any DiskCursor)
-    private var first = AlignedBuffer(byteCount: ComparePlan.size)
-    private var second = AlignedBuffer(byteCount: ComparePlan.size)
+    private var first: AlignedBuffer
+    private var second: AlignedBuffer
+
+    /// The bytes that are read of each disk before they are compared: both fit a core's own cache, which is what the
+    /// speed of a comparison hangs on.
+    private static let piece = 256 << 10
 
     init(_ plan: ComparePlan, _ first: any BlockDevice, _ second: any BlockDevice) throws(ImageError) {
         self.plan = plan
         cursors = (try first.makeCursor(), try second.makeCursor())
+        let unit = min(max(first.readUnit, second.readUnit, Self.piece), ComparePlan.size)
+        self.first = AlignedBuffer(byteCount: unit)
+        self.second = AlignedBuffer(byteCount: unit)
     }
 
     /// Works until the disks end, a difference lies before what is left, or another worker fails.
@@ -24,14 +31,17 @@ final class CompareWorker {
 
     private func compare(_ pair: Pair) throws(ImageError) {
         let count = Int(pair.range.count)
-        try Self.load(&first, pair.first, at: pair.range.start, from: cursors.0)
-        try Self.load(&second, pair.second, at: pair.range.start, from: cursors.1)
-        let different = first.withBytes(0..<count) { left in
-            second.withBytes(0..<count) { right in left.firstDifference(from: right) }
-        }
-        if let different {
-            let offset = pair.range.start + UInt64(different)
+        for start in stride(from: 0, to: count, by: first.byteCount) {
+            let piece = start..<min(start + first.byteCount, count)
+            try Self.load(&first, piece, of: pair.first, at: pair.range.start, from: cursors.0)
+            try Self.load(&second, piece, of: pair.second, at: pair.range.start, from: cursors.1)
+            let different = first.withBytes(0..<piece.count) { left in
+                second.withBytes(0..<piece.count) { right in left.firstDifference(from: right) }
+            }
+            guard let different else { continue }
+            let offset = pair.range.start + UInt64(start + different)
             plan.note(.differs(at: offset), at: offset)
+            break
         }
         if plan.isStrict, let different = Self.firstAllocationDifference(pair) {
             let offset = pair.range.start + UInt64(different)
@@ -39,13 +49,17 @@ final class CompareWorker {
         }
     }
 
+    /// Fills `buffer` with the bytes of `piece`, which like `segments` counts from `start`.
     private static func load(
-        _ buffer: inout AlignedBuffer, _ segments: [Segment], at start: GuestOffset, from cursor: any DiskCursor
+        _ buffer: inout AlignedBuffer, _ piece: Range<Int>, of segments: [Segment], at start: GuestOffset,
+        from cursor: any DiskCursor
     ) throws(ImageError) {
-        for segment in segments {
-            try buffer.withMutableBytes(segment.range) { (span) throws(ImageError) in
+        for segment in segments where segment.range.overlaps(piece) {
+            let part = segment.range.clamped(to: piece)
+            let place = part.lowerBound - piece.lowerBound..<part.upperBound - piece.lowerBound
+            try buffer.withMutableBytes(place) { (span) throws(ImageError) in
                 if segment.kind == .data {
-                    try cursor.read(into: &span, at: start + UInt64(segment.range.lowerBound))
+                    try cursor.read(into: &span, at: start + UInt64(part.lowerBound))
                 } else {
                     span.zero()
                 }
@@ -63,30 +77,5 @@ final class CompareWorker {
             }
         }
         return nil
-    }
-}
-
-extension RawSpan {
-    /// The first byte that differs from `other`, which is as long; `nil` where all are equal.
-    package func firstDifference(from other: RawSpan) -> Int? {
-        let count = byteCount
-        // SAFETY: every load lies inside both borrowed spans, which are `count` bytes long.
-        return unsafe withUnsafeBytes { left in
-            unsafe other.withUnsafeBytes { right in
-                typealias Block = SIMD8<UInt64>
-                var offset = 0
-                while offset <= count - MemoryLayout<Block>.size {
-                    let first = unsafe left.loadUnaligned(fromByteOffset: offset, as: Block.self)
-                    let second = unsafe right.loadUnaligned(fromByteOffset: offset, as: Block.self)
-                    if first != second { break }
-                    offset += MemoryLayout<Block>.size
-                }
-                while offset < count {
-                    if unsafe left[offset] != right[offset] { return offset }
-                    offset += 1
-                }
-                return nil
-            }
-        }
     }
 }

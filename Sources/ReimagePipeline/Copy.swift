@@ -53,10 +53,10 @@ public struct CopyJob {
         case nothing
     }
 
-    /// The least batch in guest bytes: the request size at which disks are at their best.
+    /// The least batch in guest bytes.
     static let batchSize = 1 << 20
 
-    /// What a source may ask for at the most; memory is counted in batches.
+    /// What source and sink may ask for at the most; memory is counted in batches.
     private static let largestBatchSize = 2 << 20
 
     /// Copies `source` through `writer` to `sink`.
@@ -80,7 +80,7 @@ public struct CopyJob {
     /// - Throws: the first error of any thread; `.cancelled`.
     public func run() throws(ImageError) -> CopySummary {
         let needs = writer.needs
-        var batchSize = max(Self.batchSize, needs.chunkSize)
+        var batchSize = max(Self.batchSize, needs.chunkSize, min(sink.traits.requestSize, Self.largestBatchSize))
         let feed: any BatchFeed
         switch source {
         case .random(let disk):
