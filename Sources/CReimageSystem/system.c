@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
+#include <sys/statvfs.h>
 #include <sys/types.h>
 #include <unistd.h>
 
@@ -12,7 +13,10 @@
 #include <sched.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
+#include <linux/magic.h>
 #include <sys/sysmacros.h>
+#include <sys/uio.h>
+#include <sys/vfs.h>
 #endif
 #ifdef __APPLE__
 #include <sys/disk.h>
@@ -23,6 +27,13 @@ off_t reimage_seek_hole(int fd, off_t offset) { return lseek(fd, offset, SEEK_HO
 uint32_t reimage_major(uint64_t device) { return (uint32_t)major((dev_t)device); }
 uint32_t reimage_minor(uint64_t device) { return (uint32_t)minor((dev_t)device); }
 int reimage_lock(int fd) { return flock(fd, LOCK_EX | LOCK_NB); }
+
+int reimage_free_space(int fd, uint64_t *bytes) {
+    struct statvfs status;
+    if (fstatvfs(fd, &status) != 0) return -1;
+    *bytes = (uint64_t)status.f_bavail * status.f_frsize;
+    return 0;
+}
 
 static int online_processors(void) {
     long count = sysconf(_SC_NPROCESSORS_ONLN);
@@ -58,6 +69,16 @@ int reimage_reserve(int fd, off_t offset, off_t count) { return fallocate(fd, 0,
 int reimage_share_blocks(int from, off_t start, off_t count, int to, off_t offset) {
     struct file_clone_range range = {from, (uint64_t)start, (uint64_t)count, (uint64_t)offset};
     return ioctl(to, FICLONERANGE, &range);
+}
+
+int reimage_queues_fresh_writes(int fd) {
+    struct statfs status;
+    return fstatfs(fd, &status) == 0 && status.f_type == EXT4_SUPER_MAGIC;
+}
+
+ssize_t reimage_read_cached(int fd, void *bytes, size_t count, off_t offset) {
+    struct iovec part = {bytes, count};
+    return preadv2(fd, &part, 1, offset, RWF_NOWAIT);
 }
 
 int reimage_drop_cache(int fd, off_t offset, off_t count) {
@@ -140,6 +161,17 @@ int reimage_reserve(int fd, off_t offset, off_t count) {
 int reimage_share_blocks(int from, off_t start, off_t count, int to, off_t offset) {
     (void)from, (void)start, (void)count, (void)to, (void)offset;
     errno = ENOTSUP;
+    return -1;
+}
+
+int reimage_queues_fresh_writes(int fd) {
+    (void)fd;
+    return 0;
+}
+
+ssize_t reimage_read_cached(int fd, void *bytes, size_t count, off_t offset) {
+    (void)fd, (void)bytes, (void)count, (void)offset;
+    errno = EOPNOTSUPP;
     return -1;
 }
 

@@ -69,6 +69,18 @@ final class FileDescriptor: Sendable {
         return done
     }
 
+    /// Fills `buffer` from `offset` as far as the page cache holds it; 0 where it cannot be told.
+    func readCached(into buffer: inout MutableRawSpan, at offset: HostOffset) -> Int {
+        // SAFETY: preadv2 writes only inside the borrowed bytes.
+        unsafe buffer.withUnsafeMutableBytes { bytes in
+            guard let base = bytes.baseAddress else { return 0 }
+            let count = retrying {
+                unsafe reimage_read_cached(number, base, bytes.count, off_t(offset.value))
+            }
+            return max(0, count)
+        }
+    }
+
     /// Writes all of `bytes` at `offset`.
     func write(_ bytes: RawSpan, at offset: HostOffset) throws(ImageError) {
         // SAFETY: pwrite reads only inside the borrowed bytes.

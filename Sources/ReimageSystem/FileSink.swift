@@ -18,21 +18,29 @@ public final class FileSink: ByteSink {
     let file: FileDescriptor
     private let direct: FileDescriptor?
     private let keepsLength: Bool
+    /// What is allocated ahead of the writes, where that is done.
+    private let space: SpaceAhead?
 
     /// Writes the open `file`.
     ///
     /// - Parameters:
     ///   - startsZeroed: every byte reads as zero already, so that a run of zeros is had by not writing it.
     ///   - keepsLength: the file is as long as it is to be; a demand for more is an error, one for less is met.
-    init(_ file: FileDescriptor, startsZeroed: Bool, keepsLength: Bool = false, cache: CachePolicy) {
+    ///   - isNew: the file is empty and not yet of use to anybody, so that its space may be allocated ahead of the
+    ///     writes, up to the next ``sync()``.
+    init(
+        _ file: FileDescriptor, startsZeroed: Bool, keepsLength: Bool = false, isNew: Bool = false, cache: CachePolicy
+    ) {
         self.file = file
         self.keepsLength = keepsLength
         name = file.name
         direct = cache == .direct ? file.reopenedDirect(O_WRONLY) : nil
+        space = isNew && direct != nil ? SpaceAhead(file) : nil
         var abilities: StoreTraits.Abilities = .punchesHoles
         if startsZeroed { abilities.insert(.startsZeroed) }
         if direct != nil { abilities.insert(.direct) }
-        traits = StoreTraits(abilities: abilities, alignment: AlignedBuffer.alignment)
+        traits = StoreTraits(
+            abilities: abilities, alignment: AlignedBuffer.alignment, requestSize: direct == nil ? 1 << 20 : 2 << 20)
     }
 
     /// Opens the existing file at `path` to be written over in place; it keeps its length.
@@ -55,9 +63,22 @@ public final class FileSink: ByteSink {
     }
 
     /// The length of the file now, in bytes.
-    public func currentByteCount() throws(ImageError) -> UInt64 { UInt64(try file.status(.targetFailed).st_size) }
+    public func currentByteCount() throws(ImageError) -> UInt64 {
+        if let space { return space.byteCount }
+        return UInt64(try file.status(.targetFailed).st_size)
+    }
 
     public func write(_ bytes: RawSpan, at offset: HostOffset) throws(ImageError) {
+        space?.claim(HostRange(start: offset, count: UInt64(bytes.byteCount)))
+        do throws(ImageError) {
+            try writeClaimed(bytes, at: offset)
+        } catch  where error.isLackOfSpace && space?.release() == true {
+            // Space that was only borrowed ahead is not what a copy fails for.
+            try writeClaimed(bytes, at: offset)
+        }
+    }
+
+    private func writeClaimed(_ bytes: RawSpan, at offset: HostOffset) throws(ImageError) {
         let whole = bytes.byteCount & ~(AlignedBuffer.alignment - 1)
         guard let direct, whole > 0, offset.isAligned, bytes.isAligned else { return try file.write(bytes, at: offset) }
         do throws(ImageError) {
@@ -94,13 +115,16 @@ public final class FileSink: ByteSink {
             if reimage_punch_hole(file.number, off_t(range.start.value), off_t(range.count)) == 0 { return }
             try writeZeros(range)
         case .allocated:
+            space?.claim(range)
             let isNew = traits.contains(.startsZeroed)
             let done =
                 isNew
                 ? reimage_reserve(file.number, off_t(range.start.value), off_t(range.count))
                 : reimage_zero_range(file.number, off_t(range.start.value), off_t(range.count))
             if done == 0 { return }
-            guard errno != ENOSPC else { throw .system(.targetFailed, "space cannot be reserved", file: name) }
+            guard errno != ENOSPC || space?.release() == true else {
+                throw .system(.targetFailed, "space cannot be reserved", file: name)
+            }
             try writeZeros(range)
         case .written:
             try writeZeros(range)
@@ -127,6 +151,11 @@ public final class FileSink: ByteSink {
             }
             return
         }
+        space?.setByteCount(count)
+        try cut(to: count)
+    }
+
+    private func cut(to count: UInt64) throws(ImageError) {
         guard let length = off_t(exactly: count) else {
             throw ImageError(.targetFailed, "no file can be \(count) bytes long", file: name)
         }
@@ -136,6 +165,10 @@ public final class FileSink: ByteSink {
     }
 
     public func sync() throws(ImageError) {
+        if let space {
+            space.settle()
+            if try file.status(.targetFailed).st_size != space.byteCount { try cut(to: space.byteCount) }
+        }
         // A failed sync is final: a second one would report success although the pages are lost.
         guard reimage_sync(file.number) == 0 else {
             throw .system(.targetFailed, "what was written did not reach the medium", file: name)

@@ -1,5 +1,6 @@
 internal import CReimageSystem
 public import ReimageCore
+internal import Synchronization
 
 #if canImport(Glibc)
     internal import Glibc
@@ -29,6 +30,9 @@ public final class FileStore: ByteStore {
     public let traits: StoreTraits
     public var blockSource: BlockSource? { BlockSource(descriptor: reader.file.number) }
     private let reader: PositionalReader
+    /// The run of data that was found last. The search for its end passes all of a file's pieces up to there, so it is
+    /// not made anew for each part of the run, in whatever order they are asked for.
+    private let data = Mutex(0..<UInt64(0))
 
     /// Opens the regular file at `path`.
     /// - Throws: `.unreadable` where it cannot be opened, `.invalidArgument` where it is no regular file.
@@ -54,7 +58,14 @@ public final class FileStore: ByteStore {
     }
 
     public func extent(at offset: HostOffset, limit: UInt64) throws(ImageError) -> Extent {
-        reader.file.extent(at: offset, limit: limit, byteCount: byteCount)
+        let known = data.withLock { $0 }
+        if known.contains(offset.value) { return Extent(.data, count: min(limit, known.upperBound - offset.value)) }
+        let extent = reader.file.extent(at: offset, limit: byteCount - offset.value, byteCount: byteCount)
+        if extent.kind == .data {
+            let end = offset.value + extent.count
+            data.withLock { $0 = min(offset.value, $0.upperBound == end ? $0.lowerBound : offset.value)..<end }
+        }
+        return Extent(extent.kind, count: min(limit, extent.count))
     }
 }
 

@@ -45,7 +45,7 @@ public final class PartialFile: Sendable {
         guard ftruncate(file.number, 0) == 0 else {
             throw .system(.targetFailed, "the partial file cannot be emptied", file: partialPath)
         }
-        sink = FileSink(file, startsZeroed: true, cache: cache)
+        sink = FileSink(file, startsZeroed: true, isNew: true, cache: cache)
     }
 
     deinit { discard() }

@@ -24,6 +24,9 @@ extension ImageError {
             systemCode: number)
     }
 
+    /// Whether the file system, or the user's share of it, is full.
+    var isLackOfSpace: Bool { systemCode == ENOSPC || systemCode == EDQUOT }
+
     private static func hint(for number: Int32) -> String? {
         switch number {
         case ENOSPC: "The file system is full: free some space or choose another target."

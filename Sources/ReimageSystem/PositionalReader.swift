@@ -8,13 +8,20 @@ internal import ReimageCore
 #endif
 
 /// Reads a file or device at any offset, through the page cache or past it.
+///
+/// Large reads through the cache take from it what it holds, and the rest past it: bringing fresh pages into the cache
+/// is slower than the medium.
 final class PositionalReader: Sendable {
+    /// The least read for which the cache is left out where it is empty.
+    private static let largeRead = 256 << 10
+
     let file: FileDescriptor
     private let direct: FileDescriptor?
+    private let policy: CachePolicy
     private let byteCount: UInt64
 
     /// Whether reads go past the page cache.
-    var isDirect: Bool { direct != nil }
+    var isDirect: Bool { policy == .direct && direct != nil }
 
     /// Reads `file`, of `byteCount` bytes.
     ///
@@ -22,12 +29,9 @@ final class PositionalReader: Sendable {
     init(_ file: FileDescriptor, cache: CachePolicy, byteCount: UInt64) throws(ImageError) {
         self.file = file
         self.byteCount = byteCount
-        guard cache == .direct else {
-            direct = nil
-            return
-        }
+        policy = cache
         direct = file.reopenedDirect(O_RDONLY)
-        if direct == nil { _ = reimage_drop_cache(file.number, 0, 0) }
+        if direct == nil, cache == .direct { _ = reimage_drop_cache(file.number, 0, 0) }
     }
 
     /// Fills `buffer` from `offset`.
@@ -40,15 +44,35 @@ final class PositionalReader: Sendable {
                 file: file.name)
         }
         let done: Int
-        if let direct {
-            done = try readDirect(direct, into: &buffer, at: offset)
-        } else {
-            done = try file.read(into: &buffer, at: offset)
+        switch (policy, direct) {
+        case (.direct, let direct?): done = try readDirect(direct, into: &buffer, at: offset)
+        case (.cached, let direct?) where count >= Self.largeRead && buffer.isAligned && offset.isAligned:
+            done = try readCachedFirst(direct, into: &buffer, at: offset)
+        default: done = try file.read(into: &buffer, at: offset)
         }
         guard done == count else {
             throw ImageError(
                 .unreadable, "the file became shorter while it was read", at: .host(offset + UInt64(done)),
                 file: file.name)
+        }
+    }
+
+    private func readCachedFirst(
+        _ direct: FileDescriptor, into buffer: inout MutableRawSpan, at offset: HostOffset
+    ) throws(ImageError) -> Int {
+        let count = buffer.byteCount
+        let cached = file.readCached(into: &buffer, at: offset) & ~(AlignedBuffer.alignment - 1)
+        // What is left at the end of a file may be no whole block.
+        let whole = cached + (count - cached) & ~(AlignedBuffer.alignment - 1)
+        var done = cached
+        if cached < whole {
+            done += try buffer.withSlice(cached..<whole) { (slice) throws(ImageError) in
+                try direct.read(into: &slice, at: offset + UInt64(cached))
+            }
+        }
+        guard done == whole, whole < count else { return done }
+        return try buffer.withSlice(whole..<count) { (slice) throws(ImageError) in
+            try done + file.read(into: &slice, at: offset + UInt64(whole))
         }
     }
 

@@ -29,6 +29,17 @@ int reimage_reserve(int fd, off_t offset, off_t count);
 /* Makes a range of one file share the blocks of a range of another, whole blocks of one file system. */
 int reimage_share_blocks(int from, off_t start, off_t count, int to, off_t offset);
 
+/* 1 where the file system lets one direct write at a time into space that is not allocated, but many into allocated
+ * space (ext4); else 0. */
+int reimage_queues_fresh_writes(int fd);
+
+/* Reads what the page cache holds of a range from its start, without waiting for the medium; -1 with EAGAIN where that
+ * is nothing, with EOPNOTSUPP where the file cannot be read so. */
+ssize_t reimage_read_cached(int fd, void *bytes, size_t count, off_t offset);
+
+/* The bytes that the file system of an open file has free for this process. */
+int reimage_free_space(int fd, uint64_t *bytes);
+
 /* Asks the kernel to drop a range from the page cache; a hint. */
 int reimage_drop_cache(int fd, off_t offset, off_t count);
 
