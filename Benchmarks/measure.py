@@ -20,6 +20,20 @@ class Job:
         self.writes = "{out}" in ours
 
 
+def copy_loop_jobs(reimage, loop, made):
+    """Copies against a program that only reads and writes: as many have it, and as is fastest on the build machine."""
+    raw = made["raw"]
+    for name, flags in [("8 threads, O_DIRECT", ["-t", "8"]), ("at its best", ["-t", "4", "-r", "cached", "-a", "runs", "-h"])]:
+        peer = [loop, *flags, raw, "{out}"]
+        for job, source, image, target in [
+            ("raw to raw", "raw", raw, "raw"),
+            ("qcow2 to raw", "qcow2", made["plain.qcow2"], "raw"),
+            ("raw to qcow2", "raw", raw, "qcow2"),
+        ]:
+            command = [reimage, "convert", "-q", "-f", source, "-O", target, image, "{out}"]
+            yield Job("%s (peer: copy loop, %s)" % (job, name), command, peer, check=corpus.same_disk if target == "qcow2" else corpus.same_file)
+
+
 def jobs(reimage, made, shm):
     def convert(name, image, *flags):
         return Job(
@@ -166,7 +180,7 @@ def table(results, stated):
     lines = [
         stated,
         "",
-        "| job | reimage | qemu-img | times as fast | CPU | peer's CPU | memory | peer's memory | file | peer's file |",
+        "| job | reimage | peer | times as fast | CPU | peer's CPU | memory | peer's memory | file | peer's file |",
         "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for result in results:
@@ -186,6 +200,7 @@ def table(results, stated):
 def main():
     parser = argparse.ArgumentParser(prog="Benchmarks/compare")
     parser.add_argument("--reimage", required=True)
+    parser.add_argument("--copy-loop")
     parser.add_argument("--gib", type=float, default=2.5)
     parser.add_argument("--pairs", type=int, default=5)
     parser.add_argument("--cold", action="store_true")
@@ -207,7 +222,10 @@ def main():
             for path in made.values():
                 subprocess.run(["cat", path], stdout=subprocess.DEVNULL, check=True)
         results = []
-        for job in jobs(options.reimage, made, shm):
+        wanted = list(jobs(options.reimage, made, shm))
+        if options.copy_loop:
+            wanted += copy_loop_jobs(options.reimage, options.copy_loop, made)
+        for job in wanted:
             if options.job and not any(word in job.name for word in options.job):
                 continue
             if job.folder is None and "64 TiB" in job.name:
