@@ -12,7 +12,10 @@ extension FileSink {
     /// Found out by sharing one block while the file is still empty: no table of file systems says what a mount, a file's
     /// flags and a subvolume come to together.
     public func sharedBlockSize(with source: BlockSource) -> Int? {
-        guard traits.contains(.startsZeroed), let status = try? file.status(.targetFailed), status.st_size == 0 else {
+        // A shared run would have to be claimed where space is allocated ahead; there (ext4) no blocks are shared.
+        guard space == nil, traits.contains(.startsZeroed), let status = try? file.status(.targetFailed),
+            status.st_size == 0
+        else {
             return nil
         }
         let unit = max(Int(status.st_blksize), AlignedBuffer.alignment)

@@ -19,7 +19,7 @@ public final class FileSink: ByteSink {
     private let direct: FileDescriptor?
     private let keepsLength: Bool
     /// What is allocated ahead of the writes, where that is done.
-    private let space: SpaceAhead?
+    let space: SpaceAhead?
 
     /// Writes the open `file`.
     ///
