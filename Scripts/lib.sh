@@ -134,16 +134,23 @@ build_release_now() {
     : >"$begun" # dated before the build: what is edited meanwhile is built next time
     say "${0##*/}: building reimage (the first time takes a few minutes)"
     # libisal comes as a shared library only, so the program is a dynamic one. What makes a start slow is kept out of
-    # it: a fixed address needs no relocations, and libstdc++ is linked in where its archive is there.
-    local flags=(--static-swift-stdlib) archive
+    # it: a fixed address needs no relocations, and the other libraries are linked in where their archives are there.
+    local flags=(--static-swift-stdlib) archive library
     if [[ $(uname -s) == Linux ]]; then
         flags+=(-Xswiftc -Xclang-linker -Xswiftc -no-pie -Xswiftc -Xclang-linker -Xswiftc -static-libgcc)
-        archive=$(cc -print-file-name=libstdc++.a 2>/dev/null || true)
-        if [[ $archive == /* ]]; then
-            mkdir -p "$build/archives"
-            ln -sf "$archive" "$build/archives/"
-            flags+=(-Xlinker "-L$build/archives")
-        fi
+        mkdir -p "$build/archives"
+        # A folder of archives alone. The linker takes the first place that has a library, so pkg-config is answered
+        # with this one first.
+        for library in :stdc++ zlib:z libzstd:zstd liblzma:lzma libdeflate:deflate libxxhash:xxhash libisal:isal; do
+            archive=$(cc -print-file-name="lib${library#*:}.a" 2>/dev/null || true)
+            if [[ $archive == /* ]]; then ln -sf "$archive" "$build/archives/"; fi
+            [[ $library != :* ]] || continue
+            printf '%s\n' "Name: ${library%:*}" "Description: as an archive, where there is one" "Version: 0" \
+                "Libs: -L$build/archives $(pkg-config --libs "${library%:*}")" \
+                "Cflags: $(pkg-config --cflags "${library%:*}")" >"$build/archives/${library%:*}.pc"
+        done
+        local -x PKG_CONFIG_PATH="$build/archives${PKG_CONFIG_PATH:+:$PKG_CONFIG_PATH}"
+        flags+=(-Xlinker "-L$build/archives")
     fi
     if ! swift build --package-path "$top" -c release "${flags[@]}" --product reimage >&2 </dev/null 9>&-; then
         rm -f "$begun"
