@@ -151,24 +151,17 @@ public final class FileSink: ByteSink {
             }
             return
         }
-        space?.setByteCount(count)
-        try cut(to: count)
-    }
-
-    private func cut(to count: UInt64) throws(ImageError) {
         guard let length = off_t(exactly: count) else {
             throw ImageError(.targetFailed, "no file can be \(count) bytes long", file: name)
         }
+        space?.setByteCount(count)
         guard retrying({ ftruncate(file.number, length) }) == 0 else {
             throw .system(.targetFailed, "cannot be made \(count) bytes long", file: name)
         }
     }
 
     public func sync() throws(ImageError) {
-        if let space {
-            space.settle()
-            if try file.status(.targetFailed).st_size != space.byteCount { try cut(to: space.byteCount) }
-        }
+        try space?.settle()
         // A failed sync is final: a second one would report success although the pages are lost.
         guard reimage_sync(file.number) == 0 else {
             throw .system(.targetFailed, "what was written did not reach the medium", file: name)

@@ -45,9 +45,11 @@ final class SpaceAhead: Sendable {
     private let file: FileDescriptor
     private let state = Mutex(State())
 
-    /// Space for the new, empty `file`; `nil` where its file system does not gain by it.
+    /// Space for the new `file`; `nil` where it is not empty, or its file system does not gain by it.
     init?(_ file: FileDescriptor) {
-        guard reimage_queues_fresh_writes(file.number) == 1 else { return nil }
+        guard let status = try? file.status(.targetFailed), status.st_size == 0,
+            reimage_queues_fresh_writes(file.number) == 1
+        else { return nil }
         self.file = file
     }
 
@@ -86,11 +88,17 @@ final class SpaceAhead: Sendable {
         }
     }
 
-    /// Gives back what was not claimed. The file then has the length ``byteCount`` or is to be cut to it.
-    func settle() {
-        state.withLock { state in
+    /// Gives back what was not claimed, and cuts the file to its length.
+    /// - Throws: `.targetFailed` where it cannot be cut.
+    func settle() throws(ImageError) {
+        try state.withLock { (state) throws(ImageError) in
             punch(&state)
             state.frontier = state.position
+            let length = state.length
+            guard try file.status(.targetFailed).st_size > length else { return }
+            guard retrying({ ftruncate(file.number, off_t(clamping: length)) }) == 0 else {
+                throw .system(.targetFailed, "cannot be made \(length) bytes long", file: file.name)
+            }
         }
     }
 
