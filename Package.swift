@@ -30,7 +30,7 @@ let package = Package(
     products: [
         .library(
             name: "Reimage",
-            targets: ["Reimage", "ReimagePipeline", "ReimageSystem", "ReimageCore"]),
+            targets: ["Reimage", "ReimagePipeline", "ReimageSystem", "ReimageCodecs", "ReimageCore"]),
         .library(name: "ReimageTesting", targets: ["ReimageTesting"]),
         .executable(name: "reimage", targets: ["ReimageCLI"]),
     ],
