@@ -10,7 +10,9 @@ enum MapImage {
         let tables = (clusters + 8191) / 8192
         var image = [UInt8](repeating: 0, count: (2 + tables + clusters) * size)
         func store(_ value: UInt64, _ count: Int, at place: Int) {
-            for byte in 0..<count { image[place + byte] = UInt8(truncatingIfNeeded: value >> UInt64(8 * (count - 1 - byte))) }
+            for byte in 0..<count {
+                image[place + byte] = UInt8(truncatingIfNeeded: value >> UInt64(8 * (count - 1 - byte)))
+            }
         }
         store(0x5146_49FB, 4, at: 0)
         store(2, 4, at: 4)
