@@ -74,6 +74,9 @@ public struct Program: Sendable {
         return process
     }
 
+    /// A program may end before it has read all its input; that must not end the tests.
+    private static let outlivesClosedPipes: Void = { _ = signal(SIGPIPE, SIG_IGN) }()
+
     /// Runs the program to its end.
     ///
     /// - Parameters:
@@ -83,6 +86,7 @@ public struct Program: Sendable {
         _ arguments: [String], in folder: String? = nil, environment: [String: String] = [:], input: Data? = nil,
         seconds: Double = 60
     ) throws -> ProgramResult {
+        _ = Self.outlivesClosedPipes
         let feed = input.map { _ in Pipe() }
         let process = try start(arguments, in: folder, environment: environment, input: feed)
         let (output, errors) = (Pipe(), Pipe())
