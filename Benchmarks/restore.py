@@ -17,17 +17,9 @@ def run(*command):
 
 
 def prepare(reimage, work, gib):
-    """The corpus, and the two packed forms that are compared; the paths by name."""
-    made = corpus.build(work, gib)
-    made["rimg"] = os.path.join(work, "corpus-%g.rimg" % gib)
-    made["zst"] = os.path.join(work, "corpus-%g.raw.zst" % gib)
-    if not os.path.exists(made["rimg"]):
-        corpus.say("making the archive")
-        run(reimage, "convert", "-q", "-f", "raw", "-O", "rimg", made["raw"], made["rimg"])
-    if not os.path.exists(made["zst"]):
-        corpus.say("making the .zst")
-        run("zstd", "-q", "-T0", made["raw"], "-o", made["zst"])
-    return made
+    """The corpus, and the packed forms that are compared; the paths by name."""
+    images = corpus.Corpus(work, gib, reimage)
+    return {name: images.path(name) for name in ("raw", "zlib.qcow2", "rimg", "zst")}
 
 
 def jobs(reimage, made, device):
