@@ -45,6 +45,23 @@ final class ArchiveCursor: DiskCursor {
         }
     }
 
+    func readStored(
+        into buffer: inout MutableRawSpan, at offset: GuestOffset, stored: inout OutputRawSpan
+    ) throws(ImageError) -> StoredForm? {
+        try read(into: &buffer, at: offset)
+        let slot = offset.value >> UInt64(geometry.chunkLog2)
+        guard offset.value % geometry.chunkSize == 0, let held, held.slot == slot, held.byteCount == buffer.byteCount,
+            let entry = try disk.chunk(of: slot)
+        else { return nil }
+        let method = try ChunkMethod(codec: entry.codec, filter: entry.filter, at: entry.place)
+        if method.codec != .store {
+            guard Int(entry.storedByteCount) <= stored.freeCapacity else { return nil }
+            record.withBytes(ChunkRecord.headerByteCount..<entry.recordByteCount) { stored.append(contentsOf: $0) }
+        }
+        // What was held was proved by this hash, and the record is still that of the chunk held.
+        return StoredForm(codec: method.name, node: entry.hash.bytes)
+    }
+
     /// Fills `range` of `buffer` with the bytes of `slot` from byte `start` on.
     private func read(
         _ slot: UInt64, from start: Int, into buffer: inout MutableRawSpan, _ range: Range<Int>

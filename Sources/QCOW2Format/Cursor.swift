@@ -59,6 +59,34 @@ final class QCOW2Cursor: DiskCursor {
             throw error.inFile(disk.store.name)
         }
     }
+
+    func readStored(
+        into buffer: inout MutableRawSpan, at offset: GuestOffset, stored: inout OutputRawSpan
+    ) throws(ImageError) -> StoredForm? {
+        let size = disk.geometry.clusterSize
+        guard offset.value % size == 0, UInt64(buffer.byteCount) == size else {
+            try read(into: &buffer, at: offset)
+            return nil
+        }
+        do {
+            // The clusters that follow are looked up too, so that one read fetches many.
+            let run = try disk.mapping.run(at: offset, limit: Self.mostFetched, &lookup)
+            guard run.kind == .compressed else {
+                try read(into: &buffer, at: offset)
+                return nil
+            }
+            var form: StoredForm?
+            try fetch(offset, until: run.host + run.hostCount) { (source) throws(ImageError) in
+                let count = try decode(source, into: &buffer)
+                guard let count, count <= stored.freeCapacity else { return }
+                stored.append(contentsOf: source.extracting(0..<count))
+                form = StoredForm(codec: disk.compression.codec)
+            }
+            return form
+        } catch {
+            throw error.inFile(disk.store.name)
+        }
+    }
 }
 
 // Compressed clusters.
@@ -77,7 +105,7 @@ extension QCOW2Cursor {
             if within == 0, UInt64(count) == size {
                 try fetch(start, until: run.host + run.hostCount) { (source) throws(ImageError) in
                     try buffer.withSlice(position..<position + count) { (slice) throws(ImageError) in
-                        try decode(source, into: &slice)
+                        _ = try decode(source, into: &slice)
                     }
                 }
             } else {
@@ -94,7 +122,7 @@ extension QCOW2Cursor {
         clusterStart = nil
         if cluster.byteCount == 0 { cluster = AlignedBuffer(byteCount: Int(disk.geometry.clusterSize)) }
         try fetch(start, until: end) { (source) throws(ImageError) in
-            try cluster.withMutableBytes { (target) throws(ImageError) in try decode(source, into: &target) }
+            try cluster.withMutableBytes { (target) throws(ImageError) in _ = try decode(source, into: &target) }
         }
         clusterStart = start.value
     }
@@ -130,10 +158,12 @@ extension QCOW2Cursor {
         }
     }
 
-    private func decode(_ source: RawSpan, into target: inout MutableRawSpan) throws(ImageError) {
+    /// - Returns: how many bytes of `source` are the cluster's; `nil` where that cannot be told, or they are more than one
+    ///   whole stream.
+    private func decode(_ source: RawSpan, into target: inout MutableRawSpan) throws(ImageError) -> Int? {
         switch try readyDecoder() {
-        case .deflate(let decoder): try decoder.decode(source, into: &target)
-        case .zstd(let decoder): try decoder.decode(source, into: &target)
+        case .deflate(let decoder): try decoder.decodeMeasured(source, into: &target)
+        case .zstd(let decoder): try decoder.decodeMeasured(source, into: &target)
         }
     }
 

@@ -12,6 +12,7 @@ extension Conversion {
         plan.options = writerOptions
         plan.sparseGrain = sparseGrain
         plan.compression = compression
+        plan.recompresses = recompresses
         plan.backing = backing
         plan.backingFacts = below?.facts
         plan.stamp = stamp

@@ -42,6 +42,8 @@ public struct Conversion: Sendable {
     public var options: JobOptions
     /// How the target's data is compressed; `nil` stores it as it is.
     public var compression: CompressionRequest?
+    /// Whether what the source stores compressed as the target would is compressed anew all the same.
+    public var recompresses = false
     /// The image below the target, by the name that the target is to keep: what reads as there is not stored.
     public var backing: Reference?
     /// What the image below the target may refer to in its turn.

@@ -36,11 +36,17 @@ public final class DeflateDecoder {
     /// clusters ignores them.
     /// - Throws: `.damaged` where the stream is invalid, cut short, or gives fewer bytes; `target` then holds anything.
     public func decode(_ source: RawSpan, into target: inout MutableRawSpan) throws(ImageError) {
-        guard !target.isEmpty else { return }
+        _ = try decodeMeasured(source, into: &target)
+    }
+
+    /// Does what ``decode(_:into:)`` does, and tells the length of the stream in bytes, where it has an end and gives no
+    /// more than `target`; else `nil`.
+    public func decodeMeasured(_ source: RawSpan, into target: inout MutableRawSpan) throws(ImageError) -> Int? {
+        guard !target.isEmpty else { return nil }
         let result = unsafe source.withUnsafeBytes { input in
             unsafe target.withUnsafeMutableBytes { output in unsafe decode(input, into: output) }
         }
-        try result.get()
+        return try result.get()
     }
 
     /// Fills `target` with what `source`, all of it, decodes to.
@@ -71,14 +77,17 @@ public final class DeflateDecoder {
 
     private func decode(
         _ input: UnsafeRawBufferPointer, into output: UnsafeMutableRawBufferPointer
-    ) -> Result<Void, ImageError> {
+    ) -> Result<Int?, ImageError> {
         var consumed = 0
         var produced = 0
         let result = unsafe libdeflate_deflate_decompress_ex(
             fast, input.baseAddress, input.count, output.baseAddress, output.count, &consumed, &produced)
-        if result == LIBDEFLATE_SUCCESS && produced == output.count { return .success(()) }
+        if result == LIBDEFLATE_SUCCESS && produced == output.count { return .success(consumed) }
         // libdeflate wants the whole stream to fit and to have an end. zlib stops where it is told to.
-        return Result { () throws(ImageError) in try unsafe decodeTolerantly(input, into: output) }
+        return Result { () throws(ImageError) in
+            try unsafe decodeTolerantly(input, into: output)
+            return nil
+        }
     }
 
     private func decodeTolerantly(

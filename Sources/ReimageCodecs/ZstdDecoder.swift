@@ -33,8 +33,15 @@ public final class ZstdDecoder {
     /// - Throws: `.damaged` where a frame is invalid, cut short, has a wrong checksum, needs a larger window or passes
     ///   the end of `target`, and where all frames together give fewer bytes; `target` then holds anything.
     public func decode(_ source: RawSpan, into target: inout MutableRawSpan) throws(ImageError) {
+        _ = try decodeMeasured(source, into: &target)
+    }
+
+    /// Does what ``decode(_:into:)`` does, and tells the length of the frame in bytes, where it is one that gives all of
+    /// `target`; else `nil`.
+    public func decodeMeasured(_ source: RawSpan, into target: inout MutableRawSpan) throws(ImageError) -> Int? {
         var consumed = 0
         var produced = 0
+        var frames = 0
         while produced < target.byteCount {
             guard consumed < source.byteCount else {
                 throw .damaged("zstd frames end after \(produced) of \(target.byteCount) bytes")
@@ -46,7 +53,16 @@ public final class ZstdDecoder {
             }
             consumed += step.consumed
             produced += step.produced
+            frames += 1
         }
+        return frames == 1 ? consumed : nil
+    }
+
+    /// Whether `source` starts as the frames do that ``decodeSingleFrame(_:into:)`` takes, for `byteCount` bytes.
+    public static func isSingleFrame(_ source: RawSpan, of byteCount: Int, windowLogMax: Int) -> Bool {
+        guard let header = try? ZstdFrameHeader(decoding: source) else { return false }
+        return header.kind == .data && header.contentSize == UInt64(byteCount) && !header.needsDictionary
+            && !header.hasChecksum && header.windowSize <= 1 << UInt64(windowLogMax)
     }
 
     /// Fills `target` with what `source` decodes to, which must be one frame and nothing else: with its content size,

@@ -45,6 +45,14 @@ public protocol DiskCursor: AnyObject {
     /// The parts of the last read that could not be given and were filled with zeros instead of failing, ascending: only
     /// from disks that were opened to give what is left of them.
     var unreadable: [GuestRange] { get }
+
+    /// Fills `buffer` as ``read(into:at:)`` does. Where exactly these bytes are one coded unit of the image, it also
+    /// appends their stored form, to the byte, to `stored` as far as that has room for all of it.
+    ///
+    /// - Returns: what was appended; `nil`, and nothing was, where the bytes are stored in any other way.
+    func readStored(
+        into buffer: inout MutableRawSpan, at offset: GuestOffset, stored: inout OutputRawSpan
+    ) throws(ImageError) -> StoredForm?
 }
 
 extension DiskCursor {

@@ -39,6 +39,8 @@ public struct WritePlan: Sendable {
     public var sparseGrain: Int
     /// How the data is compressed; `nil` stores it as it is.
     public var compression: CompressionRequest?
+    /// Whether everything is to be compressed anew, even what the source stores in the same way.
+    public var recompresses = false
     /// The image that decides where nothing is stored: the name to store for it, and its format.
     ///
     /// The pipeline then calls `hole` what reads as in that image, and `zero` what must read as zeros in front of it.
@@ -132,6 +134,8 @@ public struct WriterNeeds: Sendable, Hashable {
     /// How zeros among data are put into the image where its data may be shared with the source's file and not be read;
     /// `nil` where the writer has to see every byte, or promises space of its own.
     public var sharing: ZeroMode?
+    /// Whether its encoders may be asked to ``ChunkEncoder/adopt(_:_:of:)`` chunks as the source stores them.
+    public var adopts: Bool
 
     /// What a writer whose tables lie before the data must know to write to a pipe.
     public enum LookAhead: Hashable, Sendable {
@@ -145,8 +149,10 @@ public struct WriterNeeds: Sendable, Hashable {
 
     public init(
         chunkSize: Int, grainSize: Int, ascending: Bool = true, padsLastChunk: Bool = false, encodedBound: Int = 0,
-        longestSkip: UInt64 = .max, lookAhead: LookAhead = .none, digest: Bool = false, sharing: ZeroMode? = nil
+        longestSkip: UInt64 = .max, lookAhead: LookAhead = .none, digest: Bool = false, sharing: ZeroMode? = nil,
+        adopts: Bool = false
     ) {
+        self.adopts = adopts
         self.sharing = sharing
         self.digest = digest
         self.longestSkip = longestSkip
@@ -173,6 +179,10 @@ public enum Encoding: Hashable, Sendable {
 public protocol ChunkEncoder: AnyObject {
     /// Encodes `chunk`, appending at most ``WriterNeeds/encodedBound`` bytes to `output`.
     func encode(_ chunk: RawSpan, into output: inout OutputRawSpan) throws(ImageError) -> Encoding
+
+    /// Takes `stored`, which decodes to `chunk`, for the chunk's stored form as it is.
+    /// - Returns: how the chunk is then stored; `nil` where it has to be encoded.
+    func adopt(_ stored: RawSpan, _ form: StoredForm, of chunk: RawSpan) throws(ImageError) -> Encoding?
 
     /// What the writer is to know of the chunk encoded last, in a form that is between the two: ``Chunk/facts``.
     var facts: [UInt8] { get }

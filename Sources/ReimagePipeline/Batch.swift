@@ -54,14 +54,19 @@ struct Batch: ~Copyable {
                 try buffer.withMutableBytes(segment.range) { (span) throws(ImageError) in
                     try cursor.read(into: &span, at: start)
                 }
-                for part in cursor.unreadable {
-                    let first = Int(part.start - range.start)
-                    map.set(.unreadable, in: first..<first + Int(part.count))
-                }
+                noteUnreadable(cursor)
             } else {
                 buffer.withMutableBytes(segment.range) { $0.zero() }
             }
         }
         if reading == .content { buffer.withBytes { map.detectZeros(in: $0) } }
+    }
+
+    /// Marks what the last read of `cursor` could not give.
+    mutating func noteUnreadable(_ cursor: any DiskCursor) {
+        for part in cursor.unreadable {
+            let first = Int(part.start - range.start)
+            map.set(.unreadable, in: first..<first + Int(part.count))
+        }
     }
 }

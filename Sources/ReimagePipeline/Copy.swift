@@ -93,13 +93,17 @@ public struct CopyJob {
         case .stream(let stream):
             feed = StreamFeed(stream, batchSize: batchSize)
         }
+        var adopts = false
+        if case .random(let disk) = source {
+            adopts = needs.adopts && base == nil && reading == .content && disk.readUnit == needs.chunkSize
+        }
         options.progress.begin(phase, total: feed.byteCount)
         let committer = Committer(writer, sink: sink, dataSink: dataSink, digest: digest) { feed.written(before: $0) }
         try committer.begin()
         let makeEncoder = EncoderFactory(writer: writer)
         let shared = CopyWorker.Shared(
             feed: feed, committer: committer, needs: needs, digest: digest, batchSize: batchSize, options: options,
-            pace: Pace(options.bytesPerSecond), base: base, reading: reading)
+            pace: Pace(options.bytesPerSecond), base: base, reading: reading, adopts: adopts)
         try runOnThreads(options.threadCount) { (_) throws(ImageError) in
             // A failure is told to the committer first, so that threads that stop because of it come second.
             do throws(ImageError) {

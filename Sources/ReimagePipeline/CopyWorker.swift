@@ -14,6 +14,8 @@ final class CopyWorker {
         let pace: Pace?
         let base: (any BlockDevice)?
         let reading: CopyJob.Reading
+        /// Whether chunks may be stored as the source has them.
+        let adopts: Bool
     }
 
     private let shared: Shared
@@ -24,6 +26,7 @@ final class CopyWorker {
     private var encoded: AlignedBuffer
     private var placement = Placement()
     private var chunks: [Chunk] = []
+    private var adopted = AdoptedChunks()
 
     init(_ shared: Shared, encoder: (any ChunkEncoder)?) throws(ImageError) {
         self.shared = shared
@@ -63,7 +66,13 @@ final class CopyWorker {
     }
 
     private func copy() throws(ImageError) -> Bool {
-        try batch.load(cursor, paddedTo: shared.needs.padsLastChunk ? shared.needs.chunkSize : 1, shared.reading)
+        let unit = shared.needs.padsLastChunk ? shared.needs.chunkSize : 1
+        if shared.adopts, let cursor, let encoder {
+            try batch.load(nil, paddedTo: unit, .extents)
+            try adopted.load(&batch, cursor, encoder, shared.needs, into: &encoded)
+        } else {
+            try batch.load(cursor, paddedTo: unit, shared.reading)
+        }
         if shared.reading != .nothing {
             try base?.mark(&batch)
         }
@@ -87,7 +96,7 @@ final class CopyWorker {
     private func encode() throws(ImageError) {
         chunks.removeAll(keepingCapacity: true)
         let size = shared.needs.chunkSize
-        var filled = 0
+        var filled = adopted.filled
         for start in stride(from: 0, to: batch.paddedByteCount, by: size) {
             let end = min(start + size, batch.paddedByteCount)
             let used = min(end, batch.byteCount) - start
@@ -95,6 +104,8 @@ final class CopyWorker {
             var chunk = Chunk(range: range, encoding: .plain, input: start..<end)
             if encoder != nil, !batch.map.hasData(in: start..<end) {
                 chunk.encoding = .zero
+            } else if let known = adopted.chunk(at: start, size: size) {
+                (chunk.encoding, chunk.encoded, chunk.facts) = (known.encoding, known.encoded, known.facts)
             } else if let encoder, shared.reading != .nothing {
                 let count = try encoded.fill(filled..<filled + shared.needs.encodedBound) {
                     (output) throws(ImageError) in

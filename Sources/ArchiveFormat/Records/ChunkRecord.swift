@@ -19,6 +19,11 @@ struct ChunkMethod: Hashable, Sendable {
         self.filter = filter
     }
 
+    /// The name of the method, by which images of other formats know it.
+    var name: ReimageCore.Codec {
+        filter == .none ? ReimageCore.Codec("\(codec)") : ReimageCore.Codec("\(codec) after \(filter)")
+    }
+
     /// The method that the numbers stand for.
     /// - Throws: `.unsupported`, by number, for one that 1.0 does not have; `.damaged` for a filter before a codec that
     ///   takes none.

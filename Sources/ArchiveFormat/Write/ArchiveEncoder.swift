@@ -85,6 +85,39 @@ final class ArchiveEncoder: ChunkEncoder {
         return .coded(Codec("\(method.codec)"))
     }
 
+    /// Takes chunks of the codec in use, whatever its level, and what another archive found not to shrink.
+    func adopt(_ stored: RawSpan, _ form: StoredForm, of chunk: RawSpan) throws(ImageError) -> Encoding? {
+        guard !isSizeLate, let method = method(named: form.codec) else { return nil }
+        switch method.codec {
+        case .zstd:
+            guard ZstdDecoder.isSingleFrame(stored, of: chunk.byteCount, windowLogMax: geometry.chunkLog2) else {
+                return nil
+            }
+        case .store, .deflate, .lzma2: break
+        }
+        let isStored = method.codec == .store
+        guard isStored || 1...chunk.byteCount ~= stored.byteCount else { return nil }
+        let hash = try form.node?.withBytes { (bytes) throws(ImageError) in try Hash256(bytes) }
+        facts =
+            ChunkFacts(
+                method: method, payloadCheck: XXH3.hash64(isStored ? chunk : stored),
+                hash: hash ?? Geometry.node(ofChunk: chunk, height: geometry.chunkHeight)
+            ).bytes
+        return isStored ? .plain : .coded(form.codec)
+    }
+
+    /// The method called `name`, where the archive's header allows it.
+    private func method(named name: Codec) -> ChunkMethod? {
+        var known = [ChunkMethod(.store)]
+        switch engine {
+        case .store: break
+        case .deflate: known.append(ChunkMethod(.deflate))
+        case .zstd: known.append(ChunkMethod(.zstd))
+        case .lzma2(_, let filters): known += filters.map { ChunkMethod(.lzma2, filter: $0) }
+        }
+        return known.first { $0.name == name }
+    }
+
     /// Whether `stored` bytes are worth it, for a chunk of `raw`.
     private static func saves(_ stored: Int, of raw: Int) -> Bool { stored + raw / 64 < raw }
 

@@ -44,6 +44,8 @@ struct WriterSettings: Sendable {
     var coding: Coding
     /// Whether the start of each chunk is tried first.
     var probes: Bool
+    /// Whether chunks may stay as the source has them: not where a profile or a level was asked for.
+    var adopts: Bool
     var dedupWindow: UInt32
     var metadata: Metadata
     var stamp: ImageStamp
@@ -67,6 +69,7 @@ struct WriterSettings: Sendable {
         }
         if let compression = plan.compression { coding = try Self.coding(compression, instead: coding) }
         if coding == .store { probes = false }
+        adopts = values["profile"] == nil && plan.compression?.level == nil && !plan.recompresses
         dedupWindow = try values.flag("dedup") ?? true ? Self.defaultWindow : 0
         seed = Array((values["seed"] ?? "").utf8)
         stamp = plan.stamp

@@ -33,4 +33,14 @@ final class ClusterEncoder: ChunkEncoder {
         case .zstd(let encoder): try encoder.encode(chunk, into: &output) ? .coded(.zstd) : .plain
         }
     }
+
+    /// Any stream of the image's method will do, as readers take every window and level.
+    func adopt(_ stored: RawSpan, _ form: StoredForm, of chunk: RawSpan) throws(ImageError) -> Encoding? {
+        let codec: Codec =
+            switch method {
+            case .deflate: .deflate
+            case .zstd: .zstd
+            }
+        return form.codec == codec && stored.byteCount < chunk.byteCount ? .coded(codec) : nil
+    }
 }

@@ -21,6 +21,8 @@ struct WriterSettings: Sendable {
     private(set) var dataFileIsRaw = false
     /// The level of compression; `nil` stores clusters as they are.
     private(set) var level: Int?
+    /// Whether clusters may stay compressed as the source has them: not where a level was asked for.
+    private(set) var adopts = false
     /// How zeros are stored that need not be; `nil` stores nothing for them.
     private(set) var zeroStorage: ZeroMode?
 
@@ -97,6 +99,7 @@ struct WriterSettings: Sendable {
         }
         compressionType = named ?? wanted ?? .zlib
         guard let compression = plan.compression else { return }
+        adopts = compression.level == nil && !plan.recompresses
         level = compression.level ?? ClusterEncoder.defaultLevel(compressionType)
     }
 

@@ -33,7 +33,7 @@ final class QCOW2Writer: ImageWriter {
             longestSkip: makesEntries
                 ? max(1, Self.mostTables >> geometry.clusterBits) << geometry.l1CoverageBits : .max,
             lookAhead: settings.level != nil || settings.backingName != nil ? .content : .extents,
-            sharing: settings.sharesBlocks ? .sparse : nil)
+            sharing: settings.sharesBlocks ? .sparse : nil, adopts: settings.adopts)
         _ = try makeEncoder()  // refuses a level that is none before anything is written
     }
 

@@ -77,6 +77,15 @@ struct Convert: ParsableCommand {
         help: "Copy data even where the file system (XFS, btrfs) could share the source's blocks with the target.")
     var noReflink = false
 
+    @Flag(
+        help: ArgumentHelp(
+            "Compress everything anew; --level and --profile do, too.",
+            discussion: """
+                Without, what the source stores in chunks of the target's size and codec is checked by decoding it, and \
+                copied as it is stored.
+                """))
+    var recompress = false
+
     @OptionGroup var layout: TargetOptions
     @OptionGroup var compression: CompressionOptions
     @OptionGroup var peer: PeerOptions
@@ -115,6 +124,7 @@ struct Convert: ParsableCommand {
                 sparseGrain: sparseGrain, placing: placing, verifies: verify, checksSpace: !skipsSpaceCheck,
                 cache: peer.targetCache, options: job)
             conversion.compression = try compression.request(for: format)
+            conversion.recompresses = recompress
             conversion.backing = try layout.reference(in: format)
             conversion.references = opener.references
             // Who says which zeros are to be holes wants them looked for.
