@@ -128,7 +128,7 @@ public struct Conversion: Sendable {
         if let dataFile = writer.dataFile { try refuse(dataFile, readBy: origin) }
         try openDataFile(writer, &place)
         let sharing = base == nil ? self.sharing(origin.content, writer, place) : nil
-        if let path = place.spacePath { try checkSpace(origin.content, sharing, at: path) }
+        if let path = place.spacePath { try checkSpace(origin.content, writer, sharing, at: path) }
         do throws(ImageError) {
             var summary = try copy(origin.content, writer, over: below, comparedWith: base, sharing, place)
             options.progress.begin(.sync, total: nil)
@@ -245,14 +245,18 @@ public struct Conversion: Sendable {
         }
     }
 
-    private func checkSpace(_ content: DiskContent, _ sharing: BlockSharing?, at path: String) throws(ImageError) {
+    private func checkSpace(
+        _ content: DiskContent, _ writer: any ImageWriter, _ sharing: BlockSharing?, at path: String
+    ) throws(ImageError) {
         // What compression and comparing with a backing file save is not known beforehand.
         guard checksSpace, compression == nil, backing == nil, case .random(let disk) = content else { return }
+        let free = try freeSpace(at: path)
+        // Where there is room for all of the disk, its runs need not be looked at; a data file is not in that number.
+        if writer.dataFile == nil, let most = try? writer.mostBytes(forDisk: disk.byteCount), most <= free { return }
         var needed = try Measurement(content, sparseGrain: sparseGrain, readsData: false) {
             (plan) throws(ImageError) in try makeWriter(plan, over: nil)
         }.storedByteCount
         if let sharing { needed -= min(needed, try sharing.byteCount(of: disk)) }
-        let free = try freeSpace(at: path)
         guard needed > free else { return }
         throw ImageError(
             .targetFailed, "may need \(needed) bytes, and its file system has \(free) free", file: target,
