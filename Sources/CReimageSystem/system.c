@@ -81,6 +81,10 @@ ssize_t reimage_read_cached(int fd, void *bytes, size_t count, off_t offset) {
     return preadv2(fd, &part, 1, offset, RWF_NOWAIT);
 }
 
+void reimage_start_writeback(int fd, off_t offset, off_t count) {
+    (void)!sync_file_range(fd, offset, count, SYNC_FILE_RANGE_WRITE);
+}
+
 int reimage_drop_cache(int fd, off_t offset, off_t count) {
     int error = posix_fadvise(fd, offset, count, POSIX_FADV_DONTNEED);
     if (error == 0) return 0;
@@ -174,6 +178,8 @@ ssize_t reimage_read_cached(int fd, void *bytes, size_t count, off_t offset) {
     errno = EOPNOTSUPP;
     return -1;
 }
+
+void reimage_start_writeback(int fd, off_t offset, off_t count) { (void)fd, (void)offset, (void)count; }
 
 int reimage_drop_cache(int fd, off_t offset, off_t count) {
     (void)fd, (void)offset, (void)count;

@@ -1,5 +1,6 @@
 internal import CReimageSystem
 public import ReimageCore
+internal import Synchronization
 
 #if canImport(Glibc)
     internal import Glibc
@@ -20,6 +21,10 @@ public final class FileSink: ByteSink {
     private let keepsLength: Bool
     /// What is allocated ahead of the writes, where that is done.
     let space: SpaceAhead?
+    /// How far the writeback of what went through the cache was begun.
+    private let writtenBack = Atomic<UInt64>(0)
+    /// How much is gathered before it is begun.
+    private static let writebackUnit: UInt64 = 4 << 20
 
     /// Writes the open `file`.
     ///
@@ -80,7 +85,10 @@ public final class FileSink: ByteSink {
 
     private func writeClaimed(_ bytes: RawSpan, at offset: HostOffset) throws(ImageError) {
         let whole = bytes.byteCount & ~(AlignedBuffer.alignment - 1)
-        guard let direct, whole > 0, offset.isAligned, bytes.isAligned else { return try file.write(bytes, at: offset) }
+        guard let direct, whole > 0, offset.isAligned, bytes.isAligned else {
+            try file.write(bytes, at: offset)
+            return startWriteback(behind: offset.value + UInt64(bytes.byteCount))
+        }
         do throws(ImageError) {
             try direct.write(bytes.extracting(0..<whole), at: offset)
         } catch  where error.systemCode == EINVAL {
@@ -90,6 +98,17 @@ public final class FileSink: ByteSink {
         if whole < bytes.byteCount {
             try file.write(bytes.extracting(whole..<bytes.byteCount), at: offset + UInt64(whole))
         }
+    }
+
+    /// Lets the kernel write what lies a good way behind `end`, so that the medium works all the while, and not only when
+    /// the file is synced.
+    private func startWriteback(behind end: UInt64) {
+        let begun = writtenBack.load(ordering: .relaxed)
+        let next = end.roundedDown(to: Self.writebackUnit)
+        guard next >= begun + 2 * Self.writebackUnit else { return }
+        let stop = next - Self.writebackUnit
+        let isMine = writtenBack.compareExchange(expected: begun, desired: stop, ordering: .relaxed).exchanged
+        if isMine { reimage_start_writeback(file.number, off_t(begun), off_t(stop - begun)) }
     }
 
     /// Fills `buffer` with what was written from `offset` on.

@@ -40,6 +40,9 @@ ssize_t reimage_read_cached(int fd, void *bytes, size_t count, off_t offset);
 /* The bytes that the file system of an open file has free for this process. */
 int reimage_free_space(int fd, uint64_t *bytes);
 
+/* Lets the kernel begin to write a range of the page cache to the medium, and waits for none of it; a hint. */
+void reimage_start_writeback(int fd, off_t offset, off_t count);
+
 /* Asks the kernel to drop a range from the page cache; a hint. */
 int reimage_drop_cache(int fd, off_t offset, off_t count);
 
