@@ -47,6 +47,7 @@ final class LZMA2Chain {
         unsafe options.initialize(to: lzma_options_lzma())
         unsafe stream = .allocate(capacity: 1)
         unsafe stream.initialize(to: lzma_stream())
+        unsafe stream.pointee.allocator = LZMA2Memory.allocator
         // The preset is one that every liblzma has.
         unsafe lzma_lzma_preset(options, 6)
         unsafe options.pointee.dict_size = UInt32(dictionarySize)
