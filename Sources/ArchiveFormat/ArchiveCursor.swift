@@ -19,8 +19,10 @@ final class ArchiveCursor: DiskCursor {
     private let decoder: ChunkDecoder
     private var record = AlignedBuffer(byteCount: 0)
     private var chunk = AlignedBuffer(byteCount: 0)
-    /// The slot whose chunk was decoded last, and how many bytes it has.
+    /// The slot whose decoded chunk lies in `chunk`, and how many bytes it has.
     private var held: (slot: UInt64, byteCount: Int)?
+    /// The slot whose record lies in `record` and was proved, and how many bytes its chunk has.
+    private var fetched: (slot: UInt64, byteCount: Int)?
 
     init(_ disk: any ChunkSource) {
         self.disk = disk
@@ -50,7 +52,8 @@ final class ArchiveCursor: DiskCursor {
     ) throws(ImageError) -> StoredForm? {
         try read(into: &buffer, at: offset)
         let slot = offset.value >> UInt64(geometry.chunkLog2)
-        guard offset.value % geometry.chunkSize == 0, let held, held.slot == slot, held.byteCount == buffer.byteCount,
+        guard offset.value % geometry.chunkSize == 0, let fetched, fetched.slot == slot,
+            fetched.byteCount == buffer.byteCount,
             let entry = try disk.chunk(of: slot)
         else { return nil }
         let method = try ChunkMethod(codec: entry.codec, filter: entry.filter, at: entry.place)
@@ -58,7 +61,7 @@ final class ArchiveCursor: DiskCursor {
             guard Int(entry.storedByteCount) <= stored.freeCapacity else { return nil }
             record.withBytes(ChunkRecord.headerByteCount..<entry.recordByteCount) { stored.append(contentsOf: $0) }
         }
-        // What was held was proved by this hash, and the record is still that of the chunk held.
+        // The record was proved by this hash.
         return StoredForm(codec: method.name, node: entry.hash.bytes)
     }
 
@@ -67,7 +70,9 @@ final class ArchiveCursor: DiskCursor {
         _ slot: UInt64, from start: Int, into buffer: inout MutableRawSpan, _ range: Range<Int>
     ) throws(ImageError) {
         guard let entry = try disk.chunk(of: slot) else { return buffer.zero(range) }
-        if held?.slot != slot { try load(entry, for: slot) }
+        if held?.slot != slot {
+            if try load(entry, for: slot, whole: start == 0 ? range : nil, of: &buffer) { return }
+        }
         guard let held else { return buffer.zero(range) }
         // A duplicate's chunk may be that of a shorter slot, and goes on with zeros.
         let filled = min(max(held.byteCount - start, 0), range.count)
@@ -77,24 +82,38 @@ final class ArchiveCursor: DiskCursor {
         buffer.zero(range.lowerBound + filled..<range.upperBound)
     }
 
-    /// Makes the chunk of `entry` the one decoded last, proved.
-    private func load(_ entry: IndexEntry, for slot: UInt64) throws(ImageError) {
-        held = nil
-        if chunk.byteCount == 0 { chunk = AlignedBuffer(byteCount: Int(geometry.chunkSize)) }
+    /// Decodes the chunk of `entry`, and proves it.
+    ///
+    /// - Parameter whole: where in `buffer` the chunk's bytes are wanted, if they may all be wanted there.
+    /// - Returns: whether they were put there; else the chunk is the one held now.
+    private func load(
+        _ entry: IndexEntry, for slot: UInt64, whole: Range<Int>?, of buffer: inout MutableRawSpan
+    ) throws(ImageError) -> Bool {
         let method = try ChunkMethod(codec: entry.codec, filter: entry.filter, at: entry.place)
+        fetched = nil
         try fetch(entry)
         let lengths = try rawByteCounts(of: entry, for: slot)
         var failure: ImageError?
         for count in lengths {
             do {
-                try decode(entry, method, byteCount: count)
-                held = (slot, count)
-                return
+                let fits = lengths.count == 1 && whole?.count == count
+                if fits, let whole {
+                    try buffer.withSlice(whole) { (target) throws(ImageError) in try decode(entry, method, &target) }
+                } else {
+                    held = nil
+                    if chunk.byteCount == 0 { chunk = AlignedBuffer(byteCount: Int(geometry.chunkSize)) }
+                    try chunk.withMutableBytes(0..<count) { (target) throws(ImageError) in
+                        try decode(entry, method, &target)
+                    }
+                    held = (slot, count)
+                }
+                fetched = (slot, count)
+                return fits
             } catch {
                 failure = failure ?? error
             }
         }
-        guard let failure else { return }
+        guard let failure else { return false }
         // A decoder knows only bytes: the disk's place and the file's go into one message.
         throw ImageError(
             failure.code,
@@ -134,13 +153,14 @@ final class ArchiveCursor: DiskCursor {
         }
     }
 
-    private func decode(_ entry: IndexEntry, _ method: ChunkMethod, byteCount: Int) throws(ImageError) {
+    /// Fills `target`, which has the chunk's length, from the fetched record.
+    private func decode(
+        _ entry: IndexEntry, _ method: ChunkMethod, _ target: inout MutableRawSpan
+    ) throws(ImageError) {
         try record.withBytes(ChunkRecord.headerByteCount..<entry.recordByteCount) { (payload) throws(ImageError) in
-            try chunk.withMutableBytes(0..<byteCount) { (target) throws(ImageError) in
-                try decoder.decode(payload, method, into: &target)
-            }
+            try decoder.decode(payload, method, into: &target)
         }
-        guard chunk.withBytes(0..<byteCount, { geometry.node(ofChunk: $0) }) == entry.hash else {
+        guard geometry.node(ofChunk: target.bytes) == entry.hash else {
             throw .damaged("the stored bytes are not those that its hash stands for")
         }
     }

@@ -49,8 +49,7 @@ final class ArchiveEncoder: ChunkEncoder {
     private let isSizeLate: Bool
     private let engine: Engine
     private let probe: ZstdEncoder?
-    /// Results of the chunk in hand: the shortest so far, and the one being made.
-    private var best = AlignedBuffer(byteCount: 0)
+    /// What the probe and every filter but the first one give.
     private var trial = AlignedBuffer(byteCount: 0)
     private(set) var facts: [UInt8] = []
 
@@ -74,14 +73,13 @@ final class ArchiveEncoder: ChunkEncoder {
         // Of a short chunk of a disk whose length is not known, the writer knows where it lies, and raises the node.
         let height = isSizeLate ? min(geometry.chunkHeight, DigestTree.height(ofDisk: UInt64(chunk.byteCount))) : nil
         let hash = Geometry.node(ofChunk: chunk, height: height ?? geometry.chunkHeight)
-        guard let (method, count) = try shrink(chunk) else {
+        let start = output.byteCount
+        guard let method = try shrink(chunk, into: &output) else {
             facts = ChunkFacts(method: ChunkMethod(.store), payloadCheck: XXH3.hash64(chunk), hash: hash).bytes
             return .plain
         }
-        best.withBytes(0..<count) { payload in
-            facts = ChunkFacts(method: method, payloadCheck: XXH3.hash64(payload), hash: hash).bytes
-            output.append(contentsOf: payload)
-        }
+        let check = XXH3.hash64(output.bytes.extracting(start..<output.byteCount))
+        facts = ChunkFacts(method: method, payloadCheck: check, hash: hash).bytes
         return .coded(Codec("\(method.codec)"))
     }
 
@@ -121,60 +119,69 @@ final class ArchiveEncoder: ChunkEncoder {
     /// Whether `stored` bytes are worth it, for a chunk of `raw`.
     private static func saves(_ stored: Int, of raw: Int) -> Bool { stored + raw / 64 < raw }
 
-    /// Puts the shortest form of `chunk` into `best`; `nil` where it is better stored as it is.
-    private func shrink(_ chunk: RawSpan) throws(ImageError) -> (ChunkMethod, Int)? {
-        if case .store = engine { return nil }
-        if best.byteCount == 0 {
-            best = AlignedBuffer(byteCount: Int(geometry.chunkSize))
-            trial = AlignedBuffer(byteCount: Int(geometry.chunkSize))
-        }
-        if let probe, chunk.byteCount >= 32768 {
-            let start = chunk.extracting(0..<max(4096, chunk.byteCount / 8))
-            let count = try attempt(start) { (source, output) throws(ImageError) in
-                try probe.encode(source, into: &output)
-            }
-            guard let count, Self.saves(count, of: start.byteCount) else { return nil }
-        }
-        var found: (method: ChunkMethod, count: Int)?
+    /// Appends the shortest form of `chunk` to `output`; gives `nil`, and appends nothing, where the chunk is better
+    /// stored as it is.
+    private func shrink(_ chunk: RawSpan, into output: inout OutputRawSpan) throws(ImageError) -> ChunkMethod? {
+        guard try passesProbe(chunk) else { return nil }
+        let start = output.byteCount
+        var found: ChunkMethod?
         switch engine {
-        case .store: return nil
+        case .store: break
         case .deflate(let encoder):
-            try keep(ChunkMethod(.deflate), of: chunk, if: &found) { (source, output) throws(ImageError) in
-                try encoder.encode(source, into: &output)
-            }
+            if try encoder.encode(chunk, into: &output) { found = ChunkMethod(.deflate) }
         case .zstd(let encoder):
-            try keep(ChunkMethod(.zstd), of: chunk, if: &found) { (source, output) throws(ImageError) in
-                try encoder.encode(source, into: &output)
-            }
+            if try encoder.encode(chunk, into: &output) { found = ChunkMethod(.zstd) }
         case .lzma2(let encoder, let filters):
             for filter in filters {
-                try keep(ChunkMethod(.lzma2, filter: filter), of: chunk, if: &found) {
-                    (source, output) throws(ImageError) in
-                    try encoder.encode(source, filter: filter, into: &output)
+                if try append(chunk, encoder, filter, to: &output, ifShorterThan: found == nil ? nil : start) {
+                    found = ChunkMethod(.lzma2, filter: filter)
                 }
             }
         }
-        guard let found, Self.saves(found.count, of: chunk.byteCount) else { return nil }
-        return (found.method, found.count)
+        let count = output.byteCount - start
+        if found != nil, Self.saves(count, of: chunk.byteCount) { return found }
+        output.removeLast(count)
+        return nil
     }
 
-    private typealias Encode = (RawSpan, inout OutputRawSpan) throws(ImageError) -> Bool
-
-    /// Encodes `chunk` into `trial`; `nil` where it does not get shorter.
-    private func attempt(_ chunk: RawSpan, _ encode: Encode) throws(ImageError) -> Int? {
-        var fits = false
-        let count = try trial.fill(0..<chunk.byteCount) { (output) throws(ImageError) in
-            fits = try encode(chunk, &output)
+    /// Whether the start of `chunk` gets shorter by the fastest means, where that is asked first.
+    private func passesProbe(_ chunk: RawSpan) throws(ImageError) -> Bool {
+        guard let probe, chunk.byteCount >= 32768 else { return true }
+        let start = chunk.extracting(0..<max(4096, chunk.byteCount / 8))
+        let count = try attempt(start) { (source, output) throws(ImageError) in
+            try probe.encode(source, into: &output)
         }
+        return count.map { Self.saves($0, of: start.byteCount) } ?? false
+    }
+
+    /// Appends what `encoder` makes of `chunk` to `output`; in place of what lies there behind byte `start`, and only
+    /// where it is shorter, if that is given.
+    private func append(
+        _ chunk: RawSpan, _ encoder: LZMA2Encoder, _ filter: LZMA2Filter, to output: inout OutputRawSpan,
+        ifShorterThan start: Int?
+    ) throws(ImageError) -> Bool {
+        guard let start else { return try encoder.encode(chunk, filter: filter, into: &output) }
+        let known = output.byteCount - start
+        let count = try attempt(chunk) { (source, output) throws(ImageError) in
+            try encoder.encode(source, filter: filter, into: &output)
+        }
+        guard let count, count < known else { return false }
+        output.removeLast(known)
+        trial.withBytes(0..<count) { output.append(contentsOf: $0) }
+        return true
+    }
+
+    /// Encodes `source` into `trial`, and gives the length; `nil` where it does not fit.
+    private func attempt(
+        _ source: RawSpan, _ encode: (RawSpan, inout OutputRawSpan) throws(ImageError) -> Bool
+    ) throws(ImageError) -> Int? {
+        let bound = Self.bound(ofChunk: source.byteCount)
+        if trial.byteCount < bound { trial = AlignedBuffer(byteCount: bound) }
+        var fits = false
+        let count = try trial.fill(0..<bound) { (output) throws(ImageError) in fits = try encode(source, &output) }
         return fits ? count : nil
     }
 
-    /// Encodes `chunk`, and keeps the result where it is shorter than what was `found` before.
-    private func keep(
-        _ method: ChunkMethod, of chunk: RawSpan, if found: inout (method: ChunkMethod, count: Int)?, _ encode: Encode
-    ) throws(ImageError) {
-        guard let count = try attempt(chunk, encode), count < found?.count ?? .max else { return }
-        swap(&best, &trial)
-        found = (method, count)
-    }
+    /// The room in which every library encodes a chunk of `byteCount` bytes without a detour, whatever it holds.
+    static func bound(ofChunk byteCount: Int) -> Int { byteCount + byteCount / 128 + 1024 }
 }

@@ -43,8 +43,8 @@ final class ArchiveWriter: ImageWriter {
         metadata = try settings.metadata.payloadBytes()
         header = settings.header(geometry, isSizeLate: byteCount == nil, metadata: metadata)
         needs = WriterNeeds(
-            chunkSize: Int(geometry.chunkSize), grainSize: 512, encodedBound: Int(geometry.chunkSize),
-            adopts: settings.adopts)
+            chunkSize: Int(geometry.chunkSize), grainSize: 512,
+            encodedBound: ArchiveEncoder.bound(ofChunk: Int(geometry.chunkSize)), adopts: settings.adopts)
         records = RecordStream(tag: header.tag)
         index = IndexBuilder(geometry, logicalSector: header.logicalSector, isSizeLate: byteCount == nil)
         table = ChunkTable(window: settings.dedupWindow)
