@@ -104,7 +104,7 @@ public struct CopyJob {
         let shared = CopyWorker.Shared(
             feed: feed, committer: committer, needs: needs, digest: digest, batchSize: batchSize, options: options,
             pace: Pace(options.bytesPerSecond), base: base, reading: reading, adopts: adopts)
-        try runOnThreads(options.threadCount) { (_) throws(ImageError) in
+        try runOnThreads(threadCount(needs)) { (_) throws(ImageError) in
             // A failure is told to the committer first, so that threads that stop because of it come second.
             do throws(ImageError) {
                 try CopyWorker(shared, encoder: makeEncoder()).run()
@@ -115,6 +115,12 @@ public struct CopyJob {
         if let failure = committer.failure { throw failure }
         try options.cancellation.check()
         return try committer.finish(byteCount: feed.finalByteCount())
+    }
+
+    /// Threads beyond the processors fill the time in which others wait for the disk. Encoders with large tables take far
+    /// longer than that, and slow each other down.
+    private func threadCount(_ needs: WriterNeeds) -> Int {
+        needs.encoderByteCount > 32 << 20 ? min(options.threadCount, processorCount()) : options.threadCount
     }
 }
 

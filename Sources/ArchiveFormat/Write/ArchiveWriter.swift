@@ -42,9 +42,11 @@ final class ArchiveWriter: ImageWriter {
         knowsSize = byteCount != nil
         metadata = try settings.metadata.payloadBytes()
         header = settings.header(geometry, isSizeLate: byteCount == nil, metadata: metadata)
-        needs = WriterNeeds(
+        var needs = WriterNeeds(
             chunkSize: Int(geometry.chunkSize), grainSize: 512,
             encodedBound: ArchiveEncoder.bound(ofChunk: Int(geometry.chunkSize)), adopts: settings.adopts)
+        needs.encoderByteCount = settings.encoderByteCount
+        self.needs = needs
         records = RecordStream(tag: header.tag)
         index = IndexBuilder(geometry, logicalSector: header.logicalSector, isSizeLate: byteCount == nil)
         table = ChunkTable(window: settings.dedupWindow)

@@ -113,6 +113,12 @@ struct WriterSettings: Sendable {
         }
     }
 
+    /// What one encoder holds: LZMA2 takes 11.5 times its dictionary.
+    var encoderByteCount: Int {
+        if case .lzma2 = coding { return (1 << chunkLog2) * 23 / 2 }
+        return 0
+    }
+
     /// How a disk of `byteCount` bytes is cut: leaf ranges grow until there are at most 2^18 of them. They do not where
     /// the length is not known.
     func geometry(ofDisk byteCount: UInt64?) throws(ImageError) -> Geometry {
