@@ -86,6 +86,8 @@ public final class DeviceSink: UpdatableStore {
         guard unsafe reimage_device_sector(file.number, &sector) == 0, sector >= 512 else {
             throw .system(.targetFailed, "the sector size cannot be found out", file: path)
         }
+        // What others have left in the cache must not be written over ours later.
+        _ = reimage_device_drop_cache(file.number)
         self.file = file
         name = path
         identity = StoreIdentity(status)
