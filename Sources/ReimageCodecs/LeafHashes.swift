@@ -2,8 +2,10 @@ internal import CSHA256
 internal import ReimageCore
 
 extension DigestTree {
-    private static let hasLanes = reimage_sha256_has_lanes() == 1
     private static let laneCount = Int(reimage_sha256_lanes)
+    /// The proof of every disk rests on these hashes, so the lanes are taken only where they agree with the library, which
+    /// is asked once in each process.
+    private static let hasLanes = reimage_sha256_has_lanes() == 1 && lanesAgree()
     /// So few leaves are hashed faster one by one.
     private static let fewLeaves = 4
 
@@ -29,6 +31,19 @@ extension DigestTree {
             waitingCount = 0
         }
         return hashes
+    }
+
+    private static func lanesAgree() -> Bool {
+        let one = (0..<leafSize).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ $0 >> 8) }
+        var all: [UInt8] = []
+        for lane in 0..<laneCount { all += [UInt8(lane)] + one.dropFirst() }
+        return all.withBytes { bytes in
+            var hashes = [Hash256](repeating: zeroNodes[0], count: laneCount)
+            var indices = InlineArray<16, Int>(repeating: 0)
+            for lane in 0..<laneCount { indices[lane] = lane }
+            hash(bytes, indices, laneCount, into: &hashes)
+            return hashes.indices.allSatisfy { hashes[$0] == leaf(of: bytes, at: $0) }
+        }
     }
 
     private static func leaf(of bytes: RawSpan, at index: Int) -> Hash256 {
