@@ -17,8 +17,20 @@ final class Committer: Sendable {
         var firstUnwritten: UInt64 = 0
         var writtenEnds: [UInt64: GuestOffset] = [:]
         var tree: DigestTree?
+        /// The ticket whose leaves the tree takes next, and what came before its turn.
+        var nextHashed: UInt64 = 0
+        var early: [UInt64: Leaves] = [:]
         var summary = CopySummary()
     }
+
+    /// What the tree takes of a batch: its leaves, or a run of zeros of so many bytes.
+    fileprivate enum Leaves {
+        case hashes([Hash256])
+        case zeros(UInt64)
+    }
+
+    /// So many batches may be ahead of the one that the tree waits for; about 1 KiB each.
+    private static let mostEarly: UInt64 = 1024
 
     /// What a worker brings to its turn.
     struct Delivery {
@@ -53,8 +65,7 @@ final class Committer: Sendable {
         self.sink = sink
         self.dataSink = dataSink
         writesInTurn = sink.traits.contains(.appendOnly)
-        // The tree takes its leaves in order too; it costs nothing where the writer keeps an order anyway.
-        inOrder = writer.needs.ascending || writesInTurn || digest
+        inOrder = writer.needs.ascending || writesInTurn
         state = Monitor(State(tree: digest ? DigestTree() : nil))
     }
 
@@ -73,7 +84,9 @@ final class Committer: Sendable {
         place: (any ImageWriter, inout Placement) throws(ImageError) -> Void
     ) throws(ImageError) -> Bool {
         let ready: (State) -> Bool = { [inOrder] in
-            $0.failure != nil || !inOrder || $0.nextTicket == delivery.ticket
+            if $0.failure != nil { return true }
+            if inOrder { return $0.nextTicket == delivery.ticket }
+            return $0.tree == nil || delivery.ticket < $0.nextHashed + Self.mostEarly
         }
         placement.removeAll()
         let turn = try state.update(when: ready) { (state) throws(ImageError) -> Turn in
@@ -183,10 +196,13 @@ extension Committer.State {
     fileprivate mutating func note(_ delivery: Committer.Delivery) {
         summary.add(delivery.counts)
         guard tree != nil else { return }
-        if let leaves = delivery.leaves {
-            for leaf in leaves { tree?.append(leaf) }
-        } else {
-            tree?.appendZeros(delivery.range.count.dividedRoundingUp(by: UInt64(DigestTree.leafSize)))
+        early[delivery.ticket] = delivery.leaves.map { .hashes($0) } ?? .zeros(delivery.range.count)
+        while let leaves = early.removeValue(forKey: nextHashed) {
+            nextHashed += 1
+            switch leaves {
+            case .hashes(let hashes): for leaf in hashes { tree?.append(leaf) }
+            case .zeros(let count): tree?.appendZeros(count.dividedRoundingUp(by: UInt64(DigestTree.leafSize)))
+            }
         }
     }
 }
