@@ -85,7 +85,14 @@ import Testing
         #expect(info.status == 0 && info.text.contains("rimg_ref 1.0"), "\(info.errors)")
         let map = try piped(archive, "map", "-")
         #expect(map.status == 63)
-        let noCopies = try piped(archive, "convert", "-q", "-O", "qcow2", "-", "x.qcow2")
+        // A copy that lies farther behind than one thread has at hand.
+        let chunk = [UInt8](repeating: 7, count: 65536)
+        scratch.write(chunk + [UInt8](repeating: 0, count: 5 << 20) + chunk, to: "far.raw")
+        let far = try reimage(
+            "convert", "-q", "-f", "raw", "-O", "rimg", "-o", "chunk_size=64k,dedup=on", "far.raw", "far.rimg")
+        #expect(far.status == 0, "\(far.errors)")
+        let farArchive = try #require(scratch.read("far.rimg"))
+        let noCopies = try piped(farArchive, "convert", "-q", "-j", "1", "-O", "qcow2", "-", "x.qcow2")
         #expect(noCopies.status == 63 && noCopies.errors.contains("-o dedup=off"), "\(noCopies.errors)")
         let cut = try piped(Array(archive.dropLast(500)), "convert", "-q", "-", "cut.raw")
         #expect(cut.status == 4 && cut.errors.contains("ends before its end"), "\(cut.errors)")
