@@ -43,7 +43,7 @@ final class ArchiveCursor: DiskCursor {
                 done += count
             }
         } catch {
-            throw error.inFile(disk.store.name)
+            throw error.suggestingPartial.inFile(disk.store.name)
         }
     }
 

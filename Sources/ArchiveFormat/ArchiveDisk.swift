@@ -39,7 +39,7 @@ final class ArchiveDisk: BlockDevice, ChunkSource {
             }
             return Extent(first.kind.extent, count: min(most, position(of: end) - offset.value))
         } catch {
-            throw error.inFile(store.name)
+            throw error.suggestingPartial.inFile(store.name)
         }
     }
 

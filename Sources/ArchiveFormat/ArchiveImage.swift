@@ -74,3 +74,13 @@ final class ArchiveImage: DiskImage {
         }
     }
 }
+
+extension ImageError {
+    /// The same error; where it is damage without advice, with that to read what is left.
+    var suggestingPartial: ImageError {
+        guard code == .damaged, advice == nil else { return self }
+        var error = self
+        error.advice = ArchiveImage.partialAdvice
+        return error
+    }
+}

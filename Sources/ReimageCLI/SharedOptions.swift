@@ -55,6 +55,12 @@ struct OpeningOptions: ParsableArguments {
     @Flag(help: "Take the parent of a differencing VHD though its unique id is another, and say so.")
     var ignoreParentId = false
 
+    @Flag(
+        help: ArgumentHelp(
+            "Read what is left of a damaged archive (rimg): what cannot be proved is zeros.",
+            discussion: "It is listed, and the exit status is 4 where there is any."))
+    var partial = false
+
     enum VHDSize: String, ExpressibleByArgument, CaseIterable { case current, chs }
     enum VHDFooter: String, ExpressibleByArgument, CaseIterable { case head, tail }
 
@@ -83,6 +89,7 @@ struct OpeningOptions: ParsableArguments {
             decoderMemoryLimit: memoryLimit.count, cancellation: Signals.cancellation,
             note: { if !isQuiet { Console.note($0) } })
         opener.options = readerOptions
+        opener.readsPartially = partial
         opener.parentDirectories = parentDir
         return opener
     }

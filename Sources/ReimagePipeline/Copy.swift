@@ -10,6 +10,8 @@ public struct CopySummary: Sendable, Hashable {
     public internal(set) var dataByteCount: UInt64 = 0
     /// How many the source could not give; they were written as zeros.
     public internal(set) var unreadableByteCount: UInt64 = 0
+    /// Where they are.
+    public internal(set) var unreadable = GuestRanges()
     /// The content digest, where it was asked for.
     public internal(set) var digest: ContentDigest?
 
@@ -20,9 +22,15 @@ public struct CopySummary: Sendable, Hashable {
         return summary
     }
 
+    mutating func addUnreadable(_ range: GuestRange) {
+        unreadableByteCount += range.count
+        unreadable.add(range)
+    }
+
     mutating func add(_ other: CopySummary) {
         dataByteCount += other.dataByteCount
         unreadableByteCount += other.unreadableByteCount
+        if !other.unreadable.isEmpty { unreadable.add(other.unreadable) }
     }
 }
 

@@ -58,7 +58,7 @@ final class CopyWorker {
 
     private func skip(_ kind: Extent.Kind) throws(ImageError) -> Bool {
         var counts = CopySummary()
-        if kind == .unreadable { counts.unreadableByteCount = batch.range.count }
+        if kind == .unreadable { counts.addUnreadable(batch.range) }
         let runs = try base?.runs(ofZeros: batch.range, kind) ?? [(kind, batch.range)]
         return try deliver(leaves: nil, counts) { (writer, placement) throws(ImageError) in
             for (kind, range) in runs { try writer.skip(kind, range, into: &placement) }
@@ -133,7 +133,9 @@ final class CopyWorker {
         try batch.map.forEachRun(in: 0..<batch.byteCount) { kind, range in
             switch kind {
             case .data: counts.dataByteCount += UInt64(range.count)
-            case .unreadable: counts.unreadableByteCount += UInt64(range.count)
+            case .unreadable:
+                let start = batch.range.start + UInt64(range.lowerBound)
+                counts.addUnreadable(GuestRange(start: start, count: UInt64(range.count)))
             case .zero, .hole: break
             }
         }

@@ -24,6 +24,7 @@ struct Convert: ParsableCommand {
               reimage convert -c --codec zstd --level 9 disk.raw smaller.qcow2
               reimage convert -b base.qcow2 -F qcow2 vm.raw overlay.qcow2
               reimage convert --profile azure vm.qcow2 vm.vhd
+              reimage convert --partial damaged.rimg rest.raw
             """)
 
     @Argument(help: "The image to read, and the file to write.")
@@ -85,6 +86,10 @@ struct Convert: ParsableCommand {
                 copied as it is stored.
                 """))
     var recompress = false
+    @Option(
+        help: ArgumentHelp(
+            "Write the parts of the disk that could not be read to FILE, as JSON.", valueName: "FILE"))
+    var unreadableList: String?
 
     @OptionGroup var layout: TargetOptions
     @OptionGroup var compression: CompressionOptions
@@ -135,18 +140,21 @@ struct Convert: ParsableCommand {
             conversion.note = opener.note
             return try conversion.run(source)
         }
-        report(summary)
+        try report(summary, isPartial: source.image.isPartial)
     }
 
-    private func report(_ summary: CopySummary) {
-        if summary.unreadableByteCount > 0 {
-            Console.note(
-                Note("\(files[0]): \(summary.unreadableByteCount) bytes could not be read and are zeros in the target.")
-            )
-        }
+    private func report(_ summary: CopySummary, isPartial: Bool) throws {
+        defer { if !summary.unreadable.isEmpty { UnreadableReport.tell(summary.unreadable, of: files[0]) } }
+        if let unreadableList { try UnreadableReport.write(summary.unreadable, of: files[0], to: unreadableList) }
+        try reportDigest(summary, isPartial: isPartial)
+        // The target is kept: it is what there is of the source.
+        if !summary.unreadable.isEmpty { throw ExitCode(ExitStatus.sourceFailed.rawValue) }
+    }
+
+    private func reportDigest(_ summary: CopySummary, isPartial: Bool) throws {
         // A digest may be there without having been read back, for an image that keeps something made from it.
         guard verify, let digest = summary.digest else { return }
-        Console.result("\(digest)")
+        Console.result(isPartial ? partialDigest(digest) : "\(digest)")
         if !work.quiet { Console.message("reimage: verified: \(files[1]) reads back as it was copied.") }
     }
 

@@ -37,24 +37,26 @@ struct Digest: ParsableCommand {
     func run() throws {
         var rows: [JSONFields] = []
         for image in images {
-            let digest = try digest(of: image)
+            let (digest, isPartial) = try digest(of: image)
+            let text = isPartial ? partialDigest(digest) : digest.description
             if report.isJSON {
                 var row = JSONFields()
                 row.add("filename", image)
-                row.add("digest", digest.description)
+                row.add(isPartial ? "partial-digest" : "digest", text)
                 rows.append(row)
             } else {
-                Console.result(images.count == 1 ? "\(digest)" : "\(digest)  \(image.printable)")
+                Console.result(images.count == 1 ? text : "\(text)  \(image.printable)")
             }
         }
         if report.isJSON { Console.result(try jsonText(rows)) }
     }
 
-    private func digest(of image: String) throws -> ContentDigest {
+    private func digest(of image: String) throws -> (digest: ContentDigest, isPartial: Bool) {
         let opened = try opening.opener(isQuiet: work.quiet).open(image, format: format, snapshot: snapshot)
         return try work.run { options in
             do throws(ImageError) {
-                return try opened.image.content().digest(options)
+                let digest = try opened.image.content().digest(options)
+                return (digest, opened.image.isPartial)
             } catch {
                 throw error.inFile(image)
             }
