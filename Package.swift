@@ -88,7 +88,9 @@ let package = Package(
         tests("RawFormatTests", ["RawFormat"]),
         tests("QCOW2FormatTests", ["QCOW2Format", "RawFormat", "ReimageSystem"]),
         tests("VHDFormatTests", ["VHDFormat", "RawFormat", "ReimageSystem"]),
-        tests("ArchiveFormatTests", ["ArchiveFormat", "ReimageCodecs", "ReimagePipeline"], files: ["Golden"]),
+        tests(
+            "ArchiveFormatTests", ["ArchiveFormat", "ReimageCodecs", "ReimagePipeline", "ReimageSystem"],
+            files: ["Golden"]),
         tests("ReimagePipelineTests", ["Reimage", "ReimagePipeline", "ReimageSystem", "ReimageCodecs", "RawFormat"]),
         tests("ReimageDisksTests", ["ReimageDisks", "ReimageSystem", "ReimageCodecs", "ReimagePipeline"]),
         tests("ReimageCLITests", ["ReimageCLI", "ReimageSystem"]),

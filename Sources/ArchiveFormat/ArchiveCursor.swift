@@ -89,10 +89,27 @@ final class ArchiveCursor: DiskCursor {
     private func load(
         _ entry: IndexEntry, for slot: UInt64, whole: Range<Int>?, of buffer: inout MutableRawSpan
     ) throws(ImageError) -> Bool {
-        let method = try ChunkMethod(codec: entry.codec, filter: entry.filter, at: entry.place)
-        fetched = nil
-        try fetch(entry)
-        let lengths = try rawByteCounts(of: entry, for: slot)
+        do {
+            let method = try ChunkMethod(codec: entry.codec, filter: entry.filter, at: entry.place)
+            fetched = nil
+            try fetch(entry)
+            let lengths = try rawByteCounts(of: entry, for: slot)
+            return try decode(entry, method, lengths, for: slot, whole: whole, of: &buffer)
+        } catch {
+            // A decoder knows only bytes: the disk's place and the file's go into one message.
+            let start = slot << UInt64(geometry.chunkLog2)
+            throw ImageError(
+                error.code,
+                "the chunk of disk bytes \(start) to \(start + geometry.byteCount(ofSlot: slot)): \(error.message)",
+                at: .host(entry.place), advice: error.advice)
+        }
+    }
+
+    /// Decodes the fetched chunk, which has one of `lengths`.
+    private func decode(
+        _ entry: IndexEntry, _ method: ChunkMethod, _ lengths: [Int], for slot: UInt64, whole: Range<Int>?,
+        of buffer: inout MutableRawSpan
+    ) throws(ImageError) -> Bool {
         var failure: ImageError?
         for count in lengths {
             do {
@@ -113,12 +130,8 @@ final class ArchiveCursor: DiskCursor {
                 failure = failure ?? error
             }
         }
-        guard let failure else { return false }
-        // A decoder knows only bytes: the disk's place and the file's go into one message.
-        throw ImageError(
-            failure.code,
-            "the chunk of guest offset \(slot << UInt64(geometry.chunkLog2)): \(failure.message)",
-            at: .host(entry.place), advice: failure.advice)
+        if let failure { throw failure }
+        return false
     }
 
     /// Reads the record of `entry`, header and payload at once; the entry was bounded by the archive's length.

@@ -13,6 +13,7 @@ public struct ArchiveFormat: ImageFormat {
     public let summary = "archive of a whole disk: compressed, checked and quick to read at any place"
 
     public var readsPartially: Bool { true }
+    public var provesItself: Bool { true }
     public var writerOptions: [WriterOption]? { WriterSettings.options }
 
     public init() {}

@@ -39,7 +39,7 @@ extension ArchiveIndex {
     }
 
     /// The metadata of the last META record.
-    private func metadata(_ store: any ByteStore) throws(ImageError) -> Metadata {
+    func metadata(_ store: any ByteStore) throws(ImageError) -> Metadata {
         let place = footer.metadata
         let start = try store.bytes(at: place, count: RecordHeader.byteCount)
         let header = try start.withBytes { (bytes) throws(ImageError) in

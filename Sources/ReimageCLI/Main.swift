@@ -43,6 +43,7 @@ struct Root: ParsableCommand {
               reimage compare vm.qcow2 disk.raw             exit 0 same, 1 differs, 2 could not compare
               reimage check vm.qcow2                        whether its structures agree with each other
               reimage digest vm.qcow2 disk.raw              one digest, the same in every format
+              reimage verify disk.rimg                      whether every byte of an archive is whole
               reimage devices                               the machine's disks, and what uses them
               reimage restore vm.qcow2 /dev/sdb             an image onto a disk, read back and compared
 
@@ -55,7 +56,7 @@ struct Root: ParsableCommand {
             """,
         version: "reimage 0.1.0",
         subcommands: [
-            Convert.self, Info.self, Map.self, Check.self, Compare.self, Create.self, Measure.self, Resize.self,
-            Digest.self, Formats.self, Devices.self, Restore.self,
+            Convert.self, Info.self, Map.self, Check.self, Verify.self, Repair.self, Compare.self, Create.self,
+            Measure.self, Resize.self, Digest.self, Formats.self, Devices.self, Restore.self,
         ])
 }

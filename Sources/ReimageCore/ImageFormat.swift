@@ -198,6 +198,8 @@ public protocol ImageFormat: Sendable {
     var summary: String { get }
     /// Whether it knows what ``OpenContext/readsPartially`` asks for.
     var readsPartially: Bool { get }
+    /// Whether ``verify(_:_:_:report:)`` proves the disk by what the image itself holds.
+    var provesItself: Bool { get }
     /// The options a writer takes; `nil` where the format cannot be written.
     var writerOptions: [WriterOption]? { get }
 
@@ -225,6 +227,19 @@ public protocol ImageFormat: Sendable {
         _ target: UpdateTarget, _ level: RepairLevel, _ context: OpenContext, report: (CheckFinding) -> Void
     ) throws(ImageError) -> CheckSummary
 
+    /// Reads the whole image, as deeply as `request` says, and hands every finding to `report`.
+    /// - Throws: `.unsupported` where the format has nothing of its own to prove bytes by; what keeps the image from being
+    ///   understood at all.
+    func verify(
+        _ source: ImageSource, _ request: VerifyRequest, _ context: OpenContext, report: (CheckFinding) -> Void
+    ) throws(ImageError) -> VerifySummary
+
+    /// Makes a damaged image anew in another file, from all that is left of it.
+    /// - Throws: `.unsupported` where images of the format are repaired in place, or not at all.
+    func rebuild(
+        _ source: ImageSource, _ request: RebuildRequest, _ context: OpenContext
+    ) throws(ImageError) -> RebuildSummary
+
     /// Judges the image by the rules of somebody who takes such images, for instance a cloud.
     /// - Throws: `.unsupported` where the format has no rules called `profile`; what keeps the image from being opened.
     func check(
@@ -241,12 +256,27 @@ public protocol ImageFormat: Sendable {
 extension ImageFormat {
     public var aliases: [FormatName] { [] }
     public var readsPartially: Bool { false }
+    public var provesItself: Bool { false }
     public var writerOptions: [WriterOption]? { nil }
 
     public func check(
         _ source: ImageSource, _ context: OpenContext, report: (CheckFinding) -> Void
     ) throws(ImageError) -> CheckSummary {
         throw ImageError(.unsupported, "images of format \(name) have no structures to check", file: source.name)
+    }
+
+    public func verify(
+        _ source: ImageSource, _ request: VerifyRequest, _ context: OpenContext, report: (CheckFinding) -> Void
+    ) throws(ImageError) -> VerifySummary {
+        throw ImageError(.unsupported, "images of format \(name) have no proof of their own", file: source.name)
+    }
+
+    public func rebuild(
+        _ source: ImageSource, _ request: RebuildRequest, _ context: OpenContext
+    ) throws(ImageError) -> RebuildSummary {
+        throw ImageError(
+            .unsupported, "an image of format \(name) is not made anew by a repair", file: source.name,
+            advice: "Repair it in place: reimage check -r all.")
     }
 
     public func check(

@@ -155,10 +155,19 @@ extension DiskContent {
             return ContentDigest(
                 hash: try bytes.withBytes { (bytes) throws(ImageError) in try Hash256(bytes) })
         }
-        let job = CopyJob(
-            self, writer: NullWriter(), sink: NullSink(), digest: true, phase: phase, options: options)
-        guard let digest = try job.run().digest else { throw ImageError(.exhausted, "no digest was made") }
+        guard let digest = try summary(options, phase: phase).digest else {
+            throw ImageError(.exhausted, "no digest was made")
+        }
         return digest
+    }
+
+    /// What reading all of it gives: the content digest, and what could not be read.
+    public func summary(
+        _ options: JobOptions = JobOptions(), phase: Progress.Phase = .copy
+    ) throws(ImageError) -> CopySummary {
+        try CopyJob(
+            self, writer: NullWriter(), sink: NullSink(), digest: true, phase: phase, options: options
+        ).run()
     }
 }
 

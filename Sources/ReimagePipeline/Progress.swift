@@ -37,5 +37,5 @@ public final class Progress: Sendable {
     }
 
     /// Adds `count` bytes to those that are done.
-    package func add(_ count: UInt64) { bytes.wrappingAdd(count, ordering: .relaxed) }
+    public func add(_ count: UInt64) { bytes.wrappingAdd(count, ordering: .relaxed) }
 }

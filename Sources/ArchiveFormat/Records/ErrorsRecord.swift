@@ -81,3 +81,27 @@ struct ErrorsRecord: Hashable, Sendable {
         return bytes
     }
 }
+
+/// Ranges that could not be read, of all ERRS records of an archive, to be looked up.
+struct KnownErrors: Sendable {
+    /// Ascending and disjoint.
+    private var entries: [ErrorsRecord.Entry] = []
+
+    init(_ entries: [ErrorsRecord.Entry]) {
+        for entry in entries.sorted(by: { $0.range.start < $1.range.start }) {
+            // Records of one archive do not tell of one range twice; those of a forged one may.
+            if let last = self.entries.last, last.range.end > entry.range.start { continue }
+            self.entries.append(entry)
+        }
+    }
+
+    /// Those that have any byte of `range`.
+    func within(_ range: GuestRange) -> ArraySlice<ErrorsRecord.Entry> {
+        var (low, high) = (0, entries.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if entries[middle].range.end <= range.start { low = middle + 1 } else { high = middle }
+        }
+        return entries[low...].prefix { $0.range.start < range.end }
+    }
+}

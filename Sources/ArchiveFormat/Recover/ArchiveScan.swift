@@ -44,11 +44,14 @@ struct ArchiveScan: Sendable {
 
     /// Scans `store`.
     ///
-    /// - Parameter header: what the first bytes gave.
+    /// - Parameters:
+    ///   - header: what the first bytes gave.
+    ///   - takesLeaves: whether LEAF records tell of their ranges; without, only CHNK and RUN records tell of slots.
     /// - Throws: `.damaged` where no record of an archive is found; `.unsupported` for more leaf ranges than there can be.
-    init(_ store: any ByteStore, header first: Result<FileHeader, ImageError>, _ cancellation: Cancellation)
-        throws(ImageError)
-    {
+    init(
+        _ store: any ByteStore, header first: Result<FileHeader, ImageError>, takesLeaves: Bool = true,
+        _ cancellation: Cancellation
+    ) throws(ImageError) {
         let facts = try ScanFacts(store, header: try? first.get(), cancellation)
         header = facts.header
         isSizeGuessed = facts.isSizeGuessed
@@ -84,7 +87,7 @@ struct ArchiveScan: Sendable {
                 }
                 if isWhole, previous == lastLeaf {
                     lastLeaf = record.place.value
-                    take(leaf: record, store)
+                    if takesLeaves { take(leaf: record, store) }
                 }
             }
             take(record, store)

@@ -52,7 +52,7 @@ final class RecoveredDisk: BlockDevice, ChunkSource {
     }
 
     /// What slot `slot` is, and the end of the run of its kind as far as one entry of the index tells.
-    private func run(at slot: UInt64) throws(ImageError) -> (kind: Extent.Kind, end: UInt64) {
+    func run(at slot: UInt64) throws(ImageError) -> (kind: Extent.Kind, end: UInt64) {
         switch try index.content(at: slot) {
         case .uniform(let kind, let limit): return (kind.extent, limit)
         case .lost(let limit):

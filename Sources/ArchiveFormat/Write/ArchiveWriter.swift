@@ -29,6 +29,15 @@ final class ArchiveWriter: ImageWriter {
     /// Whether some of them lie in a leaf range that got no LEAF record.
     private var hasGap = false
 
+    /// Ranges that are known not to have been readable, with their errors: what is added of them keeps those.
+    var knownErrors = KnownErrors([])
+    /// Whether chunks are put into the table, for later slots to be their duplicates.
+    var remembers = true
+    /// What became of the archive, but for errors of the source that show as it is written.
+    var flags: Footer.Flags = .complete
+    /// The disk's digest, once the archive is finished.
+    private(set) var digest: Hash256?
+
     /// - Throws: `.unsupported` for a disk that is longer than an archive's.
     convenience init(_ plan: WritePlan) throws(ImageError) {
         try self.init(WriterSettings(plan), byteCount: plan.byteCount)
@@ -161,7 +170,7 @@ final class ArchiveWriter: ImageWriter {
         let entry = IndexEntry(
             place: placed.place, storedByteCount: UInt32(byteCount), method: method, hash: hash)
         index.add(entry, isDuplicate: false)
-        if facts != nil { table.insert(ChunkTable.Chunk(slot: slot, entry: entry)) }
+        if facts != nil, remembers { table.insert(ChunkTable.Chunk(slot: slot, entry: entry)) }
     }
 
     func finish(_ disk: WrittenDisk, into placement: inout Placement) throws(ImageError) {
@@ -177,9 +186,12 @@ final class ArchiveWriter: ImageWriter {
             .root, extension: root.extensionBytes(), payload: entries, into: &placement)
         var copy = header
         copy.diskByteCount = geometry.byteCount
-        let footer = Footer(
+        digest = root.digest
+        var footer = Footer(
             root, (placed.place, placed.byteCount), metadata: metadataPlace, header: copy, index, lastErrors: lastErrors
         )
+        if !flags.contains(.complete) { footer.flags.remove(.complete) }
+        footer.flags.formUnion(flags.intersection(.sourceChanged))
         let end = records.append(.footer, payload: footer.payloadBytes(), into: &placement)
         records.append(Tail(footer: end.place, tag: header.tag).bytes(), into: &placement)
         records.flush(into: &placement)
@@ -219,14 +231,29 @@ extension ArchiveWriter {
         _ = records.append(.run, extension: run.extensionBytes(), into: &placement)
     }
 
-    /// Adds a range that could not be read. Sources do not tell why, nor how often they tried.
+    /// Adds a range that could not be read. Sources do not tell why, nor how often they tried; an older archive does.
     private func add(_ range: GuestRange, into placement: inout Placement) {
-        if let last = errors.last, last.range.end == range.start {
-            errors[errors.count - 1].range = GuestRange(from: last.range.start, to: range.end)
+        let known = knownErrors.within(range)
+        guard known.isEmpty else {
+            for var entry in known {
+                let start = max(entry.range.start, range.start)
+                entry.range = GuestRange(from: start, to: min(entry.range.end, range.end))
+                add(entry, into: &placement)
+            }
+            return
+        }
+        add(ErrorsRecord.Entry(range: range, code: 0, tries: 1), into: &placement)
+    }
+
+    private func add(_ entry: ErrorsRecord.Entry, into placement: inout Placement) {
+        if let last = errors.last, last.range.end == entry.range.start, last.code == entry.code,
+            last.tries == entry.tries
+        {
+            errors[errors.count - 1].range = GuestRange(from: last.range.start, to: entry.range.end)
             return
         }
         if errors.count == Self.mostErrors { flushErrors(into: &placement) }
-        errors.append(ErrorsRecord.Entry(range: range, code: 0, tries: 1))
+        errors.append(entry)
     }
 
     private func flushErrors(into placement: inout Placement) {

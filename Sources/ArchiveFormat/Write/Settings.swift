@@ -51,6 +51,8 @@ struct WriterSettings: Sendable {
     var stamp: ImageStamp
     var seed: [UInt8]
     var writer: String
+    /// The header of the archive that this one is made of, whose facts of the source it keeps.
+    var origin: FileHeader?
 
     /// - Throws: `.invalidArgument` for an option or a value that is none, `.unsupported` for what no archive can be.
     init(_ plan: WritePlan) throws(ImageError) {
@@ -144,6 +146,14 @@ struct WriterSettings: Sendable {
         }
         header.dedupWindow = dedupWindow
         header.created = stamp.seconds.multipliedReportingOverflow(by: 1_000_000_000).partialValue
+        if let origin {
+            header.logicalSector = origin.logicalSector
+            header.physicalSector = origin.physicalSector
+            header.created = origin.created
+            header.codecs |= origin.codecs
+            header.filters |= origin.filters
+            header.flags.formUnion(origin.flags.intersection([.freeSpaceDropped, .sparseSource]))
+        }
         if var number = stamp.uniqueID, number.count == 16 {
             number[6] = number[6] & 0x0F | 0x40
             number[8] = number[8] & 0x3F | 0x80

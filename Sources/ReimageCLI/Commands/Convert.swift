@@ -86,6 +86,7 @@ struct Convert: ParsableCommand {
                 copied as it is stored.
                 """))
     var recompress = false
+
     @Option(
         help: ArgumentHelp(
             "Write the parts of the disk that could not be read to FILE, as JSON.", valueName: "FILE"))

@@ -1,6 +1,7 @@
 import ReimageCodecs
 import ReimageCore
 import ReimagePipeline
+import ReimageSystem
 import ReimageTesting
 import Testing
 
@@ -77,7 +78,7 @@ struct DamagedArchive: Sendable {
         change(&settings)
         let writer = try ArchiveWriter(settings, byteCount: UInt64(disk.count))
         let target = MemoryStore([])
-        let source = RunsDisk(disk, runs: runs)
+        let source = RunDisk(disk, runs: runs)
         _ = try CopyJob(.random(source), writer: writer, sink: target, options: JobOptions(threadCount: 2)).run()
         try self.init(target.bytes, disk: disk)
     }
@@ -184,35 +185,11 @@ struct DamagedArchive: Sendable {
     }
 }
 
-/// A disk in memory whose runs are given: what they are, and how long.
-final class RunsDisk: BlockDevice, DiskCursor, Sendable {
-    let bytes: [UInt8]
-    let byteCount: UInt64
-    let sectorSize = 512
-    let stores: [any ByteStore] = []
-    private let runs: [(kind: Extent.Kind, count: UInt64)]
+/// Threads to lend to a format.
+func testThreads(_ count: Int) -> WorkThreads {
+    WorkThreads(count: count) { (count, body) throws(ImageError) in try runOnThreads(count, body) }
+}
 
-    init(_ bytes: [UInt8], runs: [(kind: Extent.Kind, count: UInt64)]) {
-        self.bytes = bytes
-        self.runs = runs
-        byteCount = runs.reduce(0) { $0 + $1.count }
-    }
-
-    func extent(
-        at offset: GuestOffset, limit: UInt64, layers: Layers, detail: ExtentDetail
-    ) throws(ImageError) -> Extent {
-        var end: UInt64 = 0
-        for run in runs {
-            end += run.count
-            if offset.value < end { return Extent(run.kind, count: min(limit, end - offset.value)) }
-        }
-        throw .damaged("past the end")
-    }
-
-    func makeCursor() throws(ImageError) -> any DiskCursor { self }
-
-    func read(into buffer: inout MutableRawSpan, at offset: GuestOffset) throws(ImageError) {
-        let start = Int(offset.value)
-        bytes.withBytes { buffer.copy(from: $0.extracting(start..<start + buffer.byteCount)) }
-    }
+extension Forgery {
+    init(bytes: [UInt8]) { self.bytes = bytes }
 }
