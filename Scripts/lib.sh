@@ -90,14 +90,15 @@ require() {
 # refuses to be added to. Without a network the tests go without them, and say so.
 python_readers() {
     local place="$build/python"
-    "$place/bin/python3" -c 'import pyvhdi' >/dev/null 2>&1 && return
-    say "${0##*/}: installing libvhdi-python from PyPI"
+    "$place/bin/python3" -c 'import pyvhdi, xxhash, zstandard' >/dev/null 2>&1 && return
+    say "${0##*/}: installing libvhdi-python, xxhash and zstandard from PyPI"
     mkdir -p "$build"
     rm -rf "$place"
     if ! { python3 -m venv "$place" &&
-        "$place/bin/python3" -m pip install -q --disable-pip-version-check 'libvhdi-python>=20260901'; } >&2; then
+        "$place/bin/python3" -m pip install -q --disable-pip-version-check 'libvhdi-python>=20260901' \
+            xxhash zstandard; } >&2; then
         rm -rf "$place"
-        say "${0##*/}: libvhdi could not be installed; the tests go on without it"
+        say "${0##*/}: they could not be installed; the tests go on without them"
     fi
 }
 

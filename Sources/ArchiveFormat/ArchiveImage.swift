@@ -68,9 +68,11 @@ final class ArchiveImage: DiskImage {
         switch disk {
         case .success(let disk): return disk.index.info(store, remarks: remarks)
         case .failure:
+            let reach = try ArchiveReach(store, header)
             return ImageInfo(
                 virtualSize: header.diskByteCount, clusterSize: 1 << UInt64(header.chunkLog2),
-                uniqueID: header.uniqueID, isDirty: true, specific: header.infoFields, remarks: remarks)
+                uniqueID: header.uniqueID, isDirty: true, specific: header.infoFields + reach.fields,
+                remarks: remarks + [reach.remark(of: header.diskByteCount)])
         }
     }
 }

@@ -8,6 +8,12 @@ extension Conversion {
 
     /// A writer for `plan`, to which the conversion's own wishes are added.
     func makeWriter(_ plan: WritePlan, over below: Backing?) throws(ImageError) -> any ImageWriter {
+        let format = try registry.writableFormat(named: format)
+        return try format.makeWriter(writePlan(plan, over: below))
+    }
+
+    /// `plan` with the conversion's own wishes.
+    func writePlan(_ plan: WritePlan, over below: Backing?) -> WritePlan {
         var plan = plan
         plan.options = writerOptions
         plan.sparseGrain = sparseGrain
@@ -17,8 +23,7 @@ extension Conversion {
         plan.backingFacts = below?.facts
         plan.stamp = stamp
         plan.nameInImage = { [target] (path) throws(ImageError) in nameInImage(of: path, image: target) }
-        let format = try registry.writableFormat(named: format)
-        return try format.makeWriter(plan)
+        return plan
     }
 
     /// The image below the target.
@@ -89,14 +94,19 @@ extension Conversion {
     /// Copies `content`; to a pipe, after a first look where the writer needs one.
     func copy(
         _ content: DiskContent, _ writer: any ImageWriter, over below: Backing?,
-        comparedWith base: (any BlockDevice)?, _ sharing: BlockSharing?, _ place: Place
+        comparedWith base: (any BlockDevice)?, _ sharing: BlockSharing?, _ place: Place, _ taken: Taken?,
+        _ checkpoints: Checkpoints
     ) throws(ImageError) -> CopySummary {
         if case .stream(let stream as any RunStream) = content { stream.useEarlierBytes(place.earlierBytes) }
         let needs = writer.needs.lookAhead
         guard place.sink.traits.contains(.appendOnly), needs != .none else {
             var job = CopyJob(
                 content, writer: writer, sink: place.sink,
-                digest: verifies && sharing == nil || writer.needs.digest, options: options)
+                digest: verifies && sharing == nil && (taken == nil || taken?.prefix != nil) || writer.needs.digest,
+                options: options)
+            job.start = taken?.start ?? .zero
+            job.prefix = taken?.prefix
+            job.checkpoints = checkpoints
             job.sharing = sharing
             job.dataSink = place.data?.sink
             job.base = base

@@ -53,6 +53,9 @@ public struct Conversion: Sendable {
     public var parentDirectories: [String] = []
     /// When the image is made, and its own number: now and a random one, unless the same disk is to give the same bytes.
     public var stamp = ImageStamp.now()
+    /// Whether an interrupted conversion to the same target is gone on with, and how its source is compared; `nil` starts
+    /// anew.
+    public var resuming: Resuming?
     /// Takes what the user should know.
     public var note: @Sendable (Note) -> Void = { _ in }
 
@@ -124,13 +127,17 @@ public struct Conversion: Sendable {
     ) throws(ImageError) -> CopySummary {
         try refuse(target, readBy: origin)
         var place = try openTarget()
-        let writer = try makeWriter(origin.content, place.sink.traits, over: below)
+        let taken = try takeUp(origin.content, place)
+        let writer =
+            if let taken { taken.writer } else { try makeWriter(origin.content, place.sink.traits, over: below) }
         if let dataFile = writer.dataFile { try refuse(dataFile, readBy: origin) }
         try openDataFile(writer, &place)
         let sharing = base == nil ? self.sharing(origin.content, writer, place) : nil
-        if let path = place.spacePath { try checkSpace(origin.content, writer, sharing, at: path) }
+        if taken == nil, let path = place.spacePath { try checkSpace(origin.content, writer, sharing, at: path) }
+        let checkpoints = Checkpoints(taken?.start ?? .zero)
         do throws(ImageError) {
-            var summary = try copy(origin.content, writer, over: below, comparedWith: base, sharing, place)
+            var summary = try copy(
+                origin.content, writer, over: below, comparedWith: base, sharing, place, taken, checkpoints)
             options.progress.begin(.sync, total: nil)
             try place.data?.sink.sync()
             try place.sink.sync()
@@ -147,6 +154,9 @@ public struct Conversion: Sendable {
             for remark in writer.remarks { note(Note(remark)) }
             return summary
         } catch {
+            if let interruption = interruption(error, origin.content, behind: checkpoints.last, place) {
+                throw interruption
+            }
             place.partial?.discard()
             place.data?.discard()
             switch error.code {
@@ -207,7 +217,8 @@ public struct Conversion: Sendable {
                 return Place(sink: sink, path: target, earlierBytes: earlierBytes(sink))
             }
             let partial = try PartialFile(
-                for: target, existing: placing == .replace ? .replace : .refuse, cache: cache)
+                for: target, existing: placing == .replace ? .replace : .refuse, keepsContent: resuming != nil,
+                cache: cache)
             return Place(
                 sink: partial.sink, partial: partial, path: partial.partialPath,
                 earlierBytes: earlierBytes(partial.sink),

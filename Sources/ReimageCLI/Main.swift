@@ -24,9 +24,19 @@ struct ReimageMain {
     /// The verb they begin with is tried alone first: looking at the options of all verbs takes a good part of the
     /// time of a short command. Whatever it does not take, help among it, is for the root to answer.
     private static func parse(_ arguments: [String]) throws -> any ParsableCommand {
+        let arguments = arguments.withResumeMode
         let verb = Root.configuration.subcommands.first { $0.configuration.commandName == arguments.first }
         if let command = try? verb?.parseAsRoot(Array(arguments.dropFirst())) { return command }
         return try Root.parseAsRoot(arguments)
+    }
+}
+
+extension [String] {
+    /// The same with the mode that the `--resume` of `convert` has where none is named: an option's value is its next argument otherwise.
+    fileprivate var withResumeMode: [String] {
+        guard first == "convert" else { return self }
+        let end = firstIndex(of: "--") ?? endIndex
+        return indices.map { $0 < end && self[$0] == "--resume" ? "--resume=prove" : self[$0] }
     }
 }
 

@@ -64,6 +64,7 @@ final class ProgressReporter: Sendable {
         switch progress.phase {
         case .copy: "copy"
         case .plan: "plan"
+        case .prove: "prove"
         case .sync: "sync"
         case .verify: "verify"
         }

@@ -14,6 +14,8 @@ extension ByteSize: ExpressibleByArgument {
     }
 }
 
+extension Conversion.Resuming: ExpressibleByArgument {}
+
 /// What every verb that opens images takes.
 struct OpeningOptions: ParsableArguments {
     @Option(

@@ -28,6 +28,29 @@ struct TargetOptions: ParsableArguments {
     @Flag(help: "Let the file have holes where a format's readers may not like them; the same as -o sparse=on.")
     var sparse = false
 
+    @Option(
+        help: ArgumentHelp("Bytes of a chunk of an archive; the same as -o chunk_size=SIZE.", valueName: "SIZE"))
+    var chunkSize: String?
+
+    @Flag(help: "Store equal chunks of an archive again, so that it can be restored into a pipe; as -o dedup=off.")
+    var noDedup = false
+
+    @Flag(help: "Do not tell holes from zeros in an archive; the same as -o hole_info=off.")
+    var noHoleInfo = false
+
+    @Option(
+        help: ArgumentHelp("Makes the number of a deterministic archive another; as -o seed=TEXT.", valueName: "TEXT"))
+    var seed: String?
+
+    @Flag(help: "Make the same bytes of the same disk at any time: without SOURCE_DATE_EPOCH, the time is 0.")
+    var deterministic = false
+
+    /// When the image is made, and its own number.
+    func stamp() throws -> ImageStamp {
+        let stamp = try SourceDate.stamp()
+        return deterministic && !stamp.isDeterministic ? ImageStamp() : stamp
+    }
+
     /// Whether the options are only to be listed.
     var asksForHelp: Bool { options.contains("help") }
 
@@ -45,6 +68,10 @@ struct TargetOptions: ParsableArguments {
         var flags: [(flag: String, option: String, value: String)] = []
         if let profile { flags.append(("--profile", "profile", profile)) }
         if sparse { flags.append(("--sparse", "sparse", "on")) }
+        if let chunkSize { flags.append(("--chunk-size", "chunk_size", chunkSize)) }
+        if noDedup { flags.append(("--no-dedup", "dedup", "off")) }
+        if noHoleInfo { flags.append(("--no-hole-info", "hole_info", "off")) }
+        if let seed { flags.append(("--seed", "seed", seed)) }
         for (flag, option, value) in flags {
             guard known.contains(where: { $0.name == option }) else {
                 throw ImageError(.unsupported, "\(flag): not for images of format \(format)")

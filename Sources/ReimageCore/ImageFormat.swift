@@ -216,6 +216,16 @@ public protocol ImageFormat: Sendable {
     /// - Throws: `.unsupported` where the format cannot be written, `.invalidArgument` for options it does not take.
     func makeWriter(_ plan: WritePlan) throws(ImageError) -> any ImageWriter
 
+    /// Takes up an image whose making was interrupted, from what is left of it.
+    ///
+    /// - Parameter plan: as for the writer that began it.
+    /// - Returns: `nil` where nothing of `partial` is of use.
+    /// - Throws: `.unsupported` where images of the format are not gone on with; `.refused`, with what differs, where
+    ///   another plan began it; `.unreadable`, `.cancelled`.
+    func resume(
+        _ partial: any ByteStore, _ plan: WritePlan, cancellation: Cancellation
+    ) throws(ImageError) -> ResumePoint?
+
     /// Checks the image's structures against each other, and hands every finding to `report`.
     /// - Throws: `.unsupported` where the format has nothing to check; what keeps the image from being opened.
     func check(
@@ -300,6 +310,14 @@ extension ImageFormat {
         _ target: UpdateTarget, _ context: OpenContext
     ) throws(ImageError) -> any WritableDisk {
         throw ImageError(.unsupported, "images of format \(name) cannot be written in place", file: target.store.name)
+    }
+
+    public func resume(
+        _ partial: any ByteStore, _ plan: WritePlan, cancellation: Cancellation
+    ) throws(ImageError) -> ResumePoint? {
+        throw ImageError(
+            .unsupported, "the making of a \(name) image cannot be gone on with",
+            advice: "Leave --resume away to start anew; rimg archives can be gone on with.")
     }
 
     public func makeWriter(_ plan: WritePlan) throws(ImageError) -> any ImageWriter {

@@ -30,6 +30,8 @@ public struct Placement: Sendable {
         case setByteCount(UInt64, in: Part = .image)
         /// Everything before is on the medium before anything after is written.
         case barrier
+        /// An image that ends here, at this length, can be gone on with later. It is brought to the medium now and then.
+        case checkpoint(HostOffset)
     }
 
     /// The steps, in order.

@@ -37,13 +37,18 @@ final class DiskFeed: BatchFeed {
     private let sharing: BlockSharing?
     private let state: Monitor<State>
 
-    /// - Parameter longestRun: the longest run of zeros that is handed out in one go.
-    init(_ disk: any BlockDevice, batchSize: Int, longestRun: UInt64, sharing: BlockSharing? = nil) {
+    /// - Parameters:
+    ///   - start: where the disk is gone on with.
+    ///   - longestRun: the longest run of zeros that is handed out in one go.
+    init(
+        _ disk: any BlockDevice, from start: GuestOffset = .zero, batchSize: Int, longestRun: UInt64,
+        sharing: BlockSharing? = nil
+    ) {
         self.disk = disk
         self.sharing = sharing
         self.batchSize = UInt64(batchSize)
         self.longestRun = max(longestRun.roundedDown(to: self.batchSize), self.batchSize)
-        state = Monitor(State(walker: ExtentWalker(disk)))
+        state = Monitor(State(walker: ExtentWalker(disk, from: start)))
     }
 
     var byteCount: UInt64? { disk.byteCount }

@@ -15,7 +15,8 @@ final class Committer: Sendable {
         var failure: ImageError?
         /// The first batch whose writes are not done, and the ends of later ones whose are.
         var firstUnwritten: UInt64 = 0
-        var writtenEnds: [UInt64: GuestOffset] = [:]
+        var writtenEnds: [UInt64: (end: GuestOffset, hasCheckpoint: Bool)] = [:]
+        var pace = CheckpointPace()
         var tree: DigestTree?
         /// The ticket whose leaves the tree takes next, and what came before its turn.
         var nextHashed: UInt64 = 0
@@ -50,6 +51,7 @@ final class Committer: Sendable {
     private let sink: any ByteSink
     /// Where the guest's data goes, if not to the image.
     private let dataSink: (any ByteSink)?
+    private let checkpoints: Checkpoints?
     /// Hears how far everything was written.
     private let written: @Sendable (GuestOffset) -> Void
     private let inOrder: Bool
@@ -57,16 +59,17 @@ final class Committer: Sendable {
     private let state: Monitor<State>
 
     init(
-        _ writer: any ImageWriter, sink: any ByteSink, dataSink: (any ByteSink)?, digest: Bool,
-        written: @escaping @Sendable (GuestOffset) -> Void = { _ in }
+        _ writer: any ImageWriter, sink: any ByteSink, dataSink: (any ByteSink)?, tree: DigestTree? = nil,
+        checkpoints: Checkpoints? = nil, written: @escaping @Sendable (GuestOffset) -> Void = { _ in }
     ) {
         self.written = written
+        self.checkpoints = checkpoints
         exclusive = Exclusive(writer: writer)
         self.sink = sink
         self.dataSink = dataSink
         writesInTurn = sink.traits.contains(.appendOnly)
         inOrder = writer.needs.ascending || writesInTurn
-        state = Monitor(State(tree: digest ? DigestTree() : nil))
+        state = Monitor(State(tree: tree))
     }
 
     /// The error that came first, if any did.
@@ -89,12 +92,18 @@ final class Committer: Sendable {
             return $0.tree == nil || delivery.ticket < $0.nextHashed + Self.mostEarly
         }
         placement.removeAll()
+        var hasCheckpoint = false
+        var syncs = false
         let turn = try state.update(when: ready) { (state) throws(ImageError) -> Turn in
             guard state.failure == nil else { return .stop }
             if delivery.endsDisk { try exclusive.writer.diskEnds(at: delivery.range.end) }
             try place(exclusive.writer, &placement)
             state.note(delivery)
-            if writesInTurn || placement.hasBarrier { return .within }
+            if let checkpoint = placement.lastCheckpoint {
+                hasCheckpoint = true
+                syncs = state.pace.isDue(at: checkpoint)
+            }
+            if writesInTurn || syncs || placement.hasBarrier { return .within }
             state.nextTicket += 1
             state.outstanding += 1
             return .after
@@ -109,9 +118,12 @@ final class Committer: Sendable {
             let goesOn = state.update(when: { $0.outstanding == 0 || $0.failure != nil }) { $0.failure == nil }
             guard goesOn else { return false }
             try execute(placement, source: source, encoded: encoded)
+            if syncs { try sink.sync() }
             state.update { $0.nextTicket += 1 }
         }
-        if let end = state.withLock({ $0.noteWritten(delivery) }) { written(end) }
+        let progress = state.withLock { $0.noteWritten(delivery, hasCheckpoint: hasCheckpoint) }
+        if let checkpoint = progress.checkpoint { checkpoints?.note(checkpoint) }
+        if let end = progress.end { written(end) }
         return true
     }
 
@@ -166,6 +178,7 @@ final class Committer: Sendable {
                 try sink(for: part).zero(range, mode: mode)
             case .setByteCount(let count, let part):
                 try sink(for: part).setByteCount(count)
+            case .checkpoint: break
             case .barrier:
                 try sink.sync()
                 try dataSink?.sync()
@@ -182,15 +195,19 @@ final class Committer: Sendable {
 
 extension Committer.State {
     /// Notes that a delivery's writes are done.
-    /// - Returns: how far all are, where that is further than before.
-    fileprivate mutating func noteWritten(_ delivery: Committer.Delivery) -> GuestOffset? {
-        writtenEnds[delivery.ticket] = delivery.range.end
+    /// - Returns: how far all are, and how far the last checkpoint reaches that is, where that is further than before.
+    fileprivate mutating func noteWritten(
+        _ delivery: Committer.Delivery, hasCheckpoint: Bool
+    ) -> (end: GuestOffset?, checkpoint: GuestOffset?) {
+        writtenEnds[delivery.ticket] = (delivery.range.end, hasCheckpoint)
         var end: GuestOffset?
+        var checkpoint: GuestOffset?
         while let next = writtenEnds.removeValue(forKey: firstUnwritten) {
-            end = next
+            end = next.end
+            if next.hasCheckpoint { checkpoint = next.end }
             firstUnwritten += 1
         }
-        return end
+        return (end, checkpoint)
     }
 
     fileprivate mutating func note(_ delivery: Committer.Delivery) {
@@ -209,4 +226,9 @@ extension Committer.State {
 
 extension Placement {
     fileprivate var hasBarrier: Bool { steps.contains(.barrier) }
+
+    fileprivate var lastCheckpoint: HostOffset? {
+        for step in steps.reversed() { if case .checkpoint(let place) = step { return place } }
+        return nil
+    }
 }

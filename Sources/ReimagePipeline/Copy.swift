@@ -46,6 +46,12 @@ public struct CopyJob {
     public var base: (any BlockDevice)?
     /// Where the guest's data goes, for a writer that has a second file.
     public var dataSink: (any ByteSink)?
+    /// Where the disk is gone on with: what lies before was copied.
+    public var start = GuestOffset.zero
+    /// What lies before, where it was proved; needed for the digest.
+    public var prefix: ProvenPrefix?
+    /// Hears of every checkpoint that was written.
+    public var checkpoints: Checkpoints?
     /// How much of the source is looked at.
     public var reading = Reading.content
     /// Lets data be shared with the source's files instead of being read; neither with a digest nor with a base.
@@ -94,7 +100,8 @@ public struct CopyJob {
         case .random(let disk):
             batchSize = max(batchSize, min(disk.readUnit, Self.largestBatchSize))
             let sharing = digest || base != nil ? nil : sharing
-            feed = DiskFeed(disk, batchSize: batchSize, longestRun: needs.longestSkip, sharing: sharing)
+            feed = DiskFeed(
+                disk, from: start, batchSize: batchSize, longestRun: needs.longestSkip, sharing: sharing)
         case .stream(let stream as any RunStream):
             batchSize = max(batchSize, stream.readUnit)
             feed = RunFeed(stream, batchSize: batchSize, longestRun: needs.longestSkip)
@@ -106,7 +113,11 @@ public struct CopyJob {
             adopts = needs.adopts && base == nil && reading == .content && disk.readUnit == needs.chunkSize
         }
         options.progress.begin(phase, total: feed.byteCount)
-        let committer = Committer(writer, sink: sink, dataSink: dataSink, digest: digest) { feed.written(before: $0) }
+        options.progress.add(start.value)
+        let tree = digest ? prefix?.tree ?? DigestTree() : nil
+        let committer = Committer(writer, sink: sink, dataSink: dataSink, tree: tree, checkpoints: checkpoints) {
+            feed.written(before: $0)
+        }
         try committer.begin()
         let makeEncoder = EncoderFactory(writer: writer)
         let shared = CopyWorker.Shared(
@@ -187,7 +198,7 @@ private final class NullWriter: ImageWriter {
 }
 
 /// Takes nothing, since ``NullWriter`` gives nothing.
-private struct NullSink: ByteSink {
+struct NullSink: ByteSink {
     let name = "nowhere"
     let traits = StoreTraits()
     func write(_ bytes: RawSpan, at offset: HostOffset) throws(ImageError) {}

@@ -11,15 +11,16 @@ package struct Segment: Sendable {
 package struct ExtentWalker {
     private let disk: any BlockDevice
     private let detail: ExtentDetail
-    package private(set) var position = GuestOffset.zero
+    package private(set) var position: GuestOffset
     private var ahead: Extent?
     private var lastReadAsZero = false
 
     /// A query over data stops here, so that the first byte does not wait for a look at the whole map.
     private static let dataLimit: UInt64 = 4 << 30
 
-    package init(_ disk: any BlockDevice, detail: ExtentDetail = .storage) {
+    package init(_ disk: any BlockDevice, detail: ExtentDetail = .storage, from start: GuestOffset = .zero) {
         self.disk = disk
+        position = start
         self.detail = detail
     }
 

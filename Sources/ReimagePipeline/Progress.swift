@@ -7,6 +7,8 @@ public final class Progress: Sendable {
         case copy
         /// A first look at the source, to lay the target out.
         case plan
+        /// A second look at the part of the source that an interrupted copy has dealt with.
+        case prove
         case sync
         case verify
     }

@@ -33,8 +33,12 @@ public final class PartialFile: Sendable {
     private enum State { case open, committed, discarded }
 
     /// Makes the partial file for `path`.
+    ///
+    /// - Parameter keepsContent: a partial file that is there already stays as it is, to be gone on with.
     /// - Throws: `.refused` where `path` exists and may not be replaced, or is being written by another process.
-    public init(for path: String, existing: Existing, cache: CachePolicy = .direct) throws(ImageError) {
+    public init(
+        for path: String, existing: Existing, keepsContent: Bool = false, cache: CachePolicy = .direct
+    ) throws(ImageError) {
         displayName = path
         self.existing = existing
         finalPath = try Self.resolved(path)
@@ -42,7 +46,7 @@ public final class PartialFile: Sendable {
         if existing == .refuse, StoreIdentity(path: finalPath) != nil { throw Self.exists(path) }
         partialPath = directory + "." + name + ".partial"
         let file = try Self.openLocked(partialPath, for: path)
-        guard ftruncate(file.number, 0) == 0 else {
+        guard keepsContent || ftruncate(file.number, 0) == 0 else {
             throw .system(.targetFailed, "the partial file cannot be emptied", file: partialPath)
         }
         sink = FileSink(file, startsZeroed: true, isNew: true, cache: cache)
@@ -70,6 +74,9 @@ public final class PartialFile: Sendable {
             state = .discarded
         }
     }
+
+    /// Leaves the partial file where it is, for a later ``init(for:existing:keepsContent:cache:)``.
+    public func keep() { state.withLock { if $0 == .open { $0 = .discarded } } }
 
     private func rename() throws(ImageError) {
         let done: Int32

@@ -191,6 +191,7 @@ final class WriterRun {
             case .setByteCount(let count, .image): try target.setByteCount(count)
             case .write, .zero, .setByteCount: throw Problem(text: "a step for a second file")
             case .barrier: touched.removeAll()
+            case .checkpoint: break
             }
         }
     }

@@ -88,6 +88,8 @@ public struct Program: Sendable {
     ) throws -> ProgramResult {
         _ = Self.outlivesClosedPipes
         let feed = input.map { _ in Pipe() }
+        // A program may end without having read all of it.
+        if input != nil { _ = signal(SIGPIPE, SIG_IGN) }
         let process = try start(arguments, in: folder, environment: environment, input: feed)
         let (output, errors) = (Pipe(), Pipe())
         process.standardOutput = output

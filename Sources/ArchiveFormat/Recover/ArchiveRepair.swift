@@ -181,6 +181,8 @@ final class ArchiveRepair: Sendable {
                     try payload.withBytes { (span) throws(ImageError) in
                         try sink.write(span.extracting(range), at: place)
                     }
+                // A repair is not gone on with: it begins anew.
+                case .checkpoint: break
                 case .write(.input, _, _), .zero, .setByteCount, .barrier:
                     throw ImageError(.invalidArgument, "a repaired archive is only appended to")
                 }

@@ -14,6 +14,7 @@ final class ArchiveWriter: ImageWriter {
     private var geometry: Geometry
     private let encoderGeometry: Geometry
     private var knowsSize: Bool
+    private let isResumed: Bool
     private let header: FileHeader
     private let metadata: [UInt8]
 
@@ -43,23 +44,43 @@ final class ArchiveWriter: ImageWriter {
         try self.init(WriterSettings(plan), byteCount: plan.byteCount)
     }
 
-    /// - Parameter byteCount: the disk's length; `nil` where it is told by ``diskEnds(at:)``.
-    init(_ settings: WriterSettings, byteCount: UInt64?) throws(ImageError) {
+    /// - Parameters:
+    ///   - byteCount: the disk's length; `nil` where it is told by ``diskEnds(at:)``.
+    ///   - partial: the archive that is gone on with.
+    /// - Throws: `.refused` where `partial` was begun with other settings.
+    init(
+        _ settings: WriterSettings, byteCount: UInt64?, resuming partial: PartialArchive? = nil
+    ) throws(ImageError) {
         self.settings = settings
         geometry = try settings.geometry(ofDisk: byteCount)
         encoderGeometry = geometry
         knowsSize = byteCount != nil
         metadata = try settings.metadata.payloadBytes()
-        header = settings.header(geometry, isSizeLate: byteCount == nil, metadata: metadata)
+        let header = settings.header(geometry, isSizeLate: byteCount == nil, metadata: metadata)
+        try partial?.check(header, metadata: metadata)
+        self.header = partial?.replay.header ?? header
+        isResumed = partial != nil
         var needs = WriterNeeds(
             chunkSize: Int(geometry.chunkSize), grainSize: 512,
             encodedBound: ArchiveEncoder.bound(ofChunk: Int(geometry.chunkSize)), adopts: settings.adopts)
         needs.encoderByteCount = settings.encoderByteCount
         self.needs = needs
-        records = RecordStream(tag: header.tag)
-        index = IndexBuilder(geometry, logicalSector: header.logicalSector, isSizeLate: byteCount == nil)
-        table = ChunkTable(window: settings.dedupWindow)
+        if let replay = partial?.replay {
+            records = RecordStream(
+                tag: replay.header.tag, position: replay.position.value, sequence: replay.sequence)
+            index = replay.index
+            table = replay.chunks.table()
+            metadataPlace = replay.metadata ?? .zero
+            lastErrors = replay.lastErrors
+        } else {
+            records = RecordStream(tag: header.tag)
+            index = IndexBuilder(geometry, logicalSector: header.logicalSector, isSizeLate: byteCount == nil)
+            table = ChunkTable(window: settings.dedupWindow)
+        }
     }
+
+    /// Notes that the source is not what it was when the archive was begun.
+    func noteSourceChange() { flags.insert(.sourceChanged) }
 
     func makeEncoder() throws(ImageError) -> (any ChunkEncoder)? {
         try ArchiveEncoder(settings, encoderGeometry, isSizeLate: index.isSizeLate)
@@ -76,6 +97,7 @@ final class ArchiveWriter: ImageWriter {
     }
 
     func begin(into placement: inout Placement) throws(ImageError) {
+        guard !isResumed else { return }
         records.append(header.bytes(), into: &placement)
         metadataPlace = records.append(.metadata, payload: metadata, into: &placement).place
         records.flush(into: &placement)
@@ -93,7 +115,7 @@ final class ArchiveWriter: ImageWriter {
         let first = range.start.value >> UInt64(geometry.chunkLog2)
         let end = range.end.value.dividedRoundingUp(by: geometry.chunkSize)
         guard first == index.slot, end <= geometry.slots else { throw outOfOrder(range) }
-        let kind = SlotKind(readingAsZero: kind)
+        let kind = settings.kind(readingAsZero: kind)
         while index.slot < end {
             let slot = index.slot
             let left = end - slot
@@ -129,7 +151,7 @@ final class ArchiveWriter: ImageWriter {
             unreadable.append(GuestRange(start: start, count: UInt64(range.count)))
         }
         if chunk.encoding == .zero {
-            let kind = kinds.count == 1 ? SlotKind(readingAsZero: kinds.first ?? .zero) : .zero
+            let kind = kinds.count == 1 ? settings.kind(readingAsZero: kinds.first ?? .zero) : .zero
             note(kind, at: slot, count: 1, into: &placement)
             index.add(kind, count: 1)
         } else {
@@ -279,16 +301,7 @@ extension ArchiveWriter {
         let placed = records.append(
             .leaf, extension: record.extensionBytes(), payload: payload, into: &placement)
         index.add(record, at: placed)
-    }
-}
-
-extension SlotKind {
-    /// What a slot is all of whose bytes are of `kind`; none of them is data.
-    init(readingAsZero kind: Extent.Kind) {
-        switch kind {
-        case .data, .zero: self = .zero
-        case .hole: self = .unallocated
-        case .unreadable: self = .unreadable
-        }
+        records.flush(into: &placement)
+        placement.append(.checkpoint(HostOffset(records.position)))
     }
 }

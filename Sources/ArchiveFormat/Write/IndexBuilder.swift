@@ -21,7 +21,7 @@ struct IndexBuilder {
     private var entries: [IndexEntry] = []
     private var range = DigestTree()
     private var previousLeaf: UInt64 = 0
-    private var root: [RootEntry] = []
+    private(set) var root: [RootEntry] = []
     private var tree = DigestTree()
 
     init(_ geometry: Geometry, logicalSector: UInt32, isSizeLate: Bool) {
@@ -32,6 +32,9 @@ struct IndexBuilder {
 
     /// Takes the disk's true geometry, before its last slot is added.
     mutating func learn(_ geometry: Geometry) { self.geometry = geometry }
+
+    /// The entry of the slot added last, where that holds data and its leaf range is not closed.
+    var lastEntry: IndexEntry? { kinds.last == .data ? entries.last : nil }
 
     /// What a record says of the disk's size whose last slot is the one before `end`.
     func diskSize(before end: UInt64) -> UInt64 {

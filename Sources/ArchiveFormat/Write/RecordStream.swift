@@ -8,8 +8,8 @@ struct RecordStream {
     private static let mostPending = 64 << 10
 
     private let tag: UInt64
-    private(set) var position: UInt64 = 0
-    private var sequence: UInt64 = 0
+    private(set) var position: UInt64
+    private var sequence: UInt64
     private var pending: [UInt8] = []
 
     /// A record that was placed.
@@ -20,7 +20,12 @@ struct RecordStream {
         var headerCheck: UInt64
     }
 
-    init(tag: UInt64) { self.tag = tag }
+    /// An archive's bytes from its start, or from `position` on, where record number `sequence` is due.
+    init(tag: UInt64, position: UInt64 = 0, sequence: UInt64 = 0) {
+        self.tag = tag
+        self.position = position
+        self.sequence = sequence
+    }
 
     /// Adds bytes that are no record.
     mutating func append(_ bytes: [UInt8], into placement: inout Placement) {

@@ -32,6 +32,8 @@ struct WriterSettings: Sendable {
         WriterOption("chunk_size", values: "64k…64M", summary: "bytes of a chunk, a power of two (by the profile)"),
         WriterOption(
             "dedup", values: "on|off", summary: "store equal chunks once; off can be restored into a pipe (on)"),
+        WriterOption(
+            "hole_info", values: "on|off", summary: "tell what the source had no data for from its zeros (on)"),
         WriterOption("seed", values: "TEXT", summary: "makes the number of a deterministic archive another (none)"),
     ]
 
@@ -47,6 +49,8 @@ struct WriterSettings: Sendable {
     /// Whether chunks may stay as the source has them: not where a profile or a level was asked for.
     var adopts: Bool
     var dedupWindow: UInt32
+    /// Whether holes of the source stay apart from its zeros.
+    var keepsHoles: Bool
     var metadata: Metadata
     var stamp: ImageStamp
     var seed: [UInt8]
@@ -73,14 +77,26 @@ struct WriterSettings: Sendable {
         if coding == .store { probes = false }
         adopts = values["profile"] == nil && plan.compression?.level == nil && !plan.recompresses
         dedupWindow = try values.flag("dedup") ?? true ? Self.defaultWindow : 0
+        keepsHoles = try values.flag("hole_info") ?? true
         seed = Array((values["seed"] ?? "").utf8)
         stamp = plan.stamp
         var members: [String: JSONValue] = ["format": .text("raw")]
-        let options = plan.options.filter { $0.key != "seed" }
+        var options = plan.options.filter { $0.key != "seed" }
+        options["codec"] = plan.compression?.codec?.name
+        options["level"] = plan.compression?.level.map(String.init)
         if !options.isEmpty { members["options"] = .object(options.mapValues { .text($0) }) }
         if !stamp.isDeterministic { members["tool"] = .text("reimage") }
         metadata = Metadata(members)
         writer = "reimage zstd \(ZstdEncoder.libraryVersion) lzma \(LZMA2Encoder.libraryVersion)"
+    }
+
+    /// What a slot is all of whose bytes are of `kind`; none of them is data.
+    func kind(readingAsZero kind: Extent.Kind) -> SlotKind {
+        switch kind {
+        case .data, .zero: .zero
+        case .hole: keepsHoles ? .unallocated : .zero
+        case .unreadable: .unreadable
+        }
     }
 
     private static func choices(of profile: Profile) -> (chunkLog2: Int, coding: Coding, probes: Bool) {

@@ -92,6 +92,12 @@ struct Convert: ParsableCommand {
             "Write the parts of the disk that could not be read to FILE, as JSON.", valueName: "FILE"))
     var unreadableList: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "Go on with a rimg archive whose making was interrupted: 'prove' (the default) compares all of the source that is in it, 'trust' some.",
+            valueName: "prove|trust"))
+    var resume: Conversion.Resuming?
+
     @OptionGroup var layout: TargetOptions
     @OptionGroup var compression: CompressionOptions
     @OptionGroup var peer: PeerOptions
@@ -137,8 +143,9 @@ struct Convert: ParsableCommand {
             conversion.sharesBlocks = !noReflink && sparseSize == nil
             conversion.readerOptions = opener.options
             conversion.parentDirectories = opener.parentDirectories
-            conversion.stamp = try SourceDate.stamp()
+            conversion.stamp = try layout.stamp()
             conversion.note = opener.note
+            conversion.resuming = resume
             return try conversion.run(source)
         }
         try report(summary, isPartial: source.image.isPartial)

@@ -64,7 +64,7 @@ struct Create: ParsableCommand {
         conversion.references = opener.references
         conversion.readerOptions = opener.options
         conversion.parentDirectories = opener.parentDirectories
-        conversion.stamp = try SourceDate.stamp()
+        conversion.stamp = try layout.stamp()
         conversion.note = opener.note
         let byteCount = try conversion.create(byteCount: size?.count)
         if !quiet { Console.result("\(file): \(format), a disk of \(humanSize(byteCount)) (\(byteCount) bytes).") }

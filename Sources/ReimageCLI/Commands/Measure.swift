@@ -70,7 +70,7 @@ struct Measure: ParsableCommand {
         } else {
             content = .random(EmptyDisk(byteCount: size?.count ?? 0))
         }
-        let stamp = try SourceDate.stamp()
+        let stamp = try layout.stamp()
         let measure = try work.run { job in
             try Measurement(content, readsData: !extentsOnly, isOverBacking: backing != nil, options: job) {
                 (plan) throws(ImageError) in
