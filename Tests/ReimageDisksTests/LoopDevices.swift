@@ -18,6 +18,11 @@ struct LoopDevices {
     /// Runs `body` with a loop device over a new file of `size` zero bytes.
     func with(size: Int, sector: Int = 512, isReadOnly: Bool = false, _ body: (String) throws -> Void) throws {
         let file = try scratch.blank("disk-\(UUID().uuidString)", size: size)
+        try with(file: file, sector: sector, isReadOnly: isReadOnly, body)
+    }
+
+    /// Runs `body` with a loop device over `file`.
+    func with(file: String, sector: Int = 512, isReadOnly: Bool = false, _ body: (String) throws -> Void) throws {
         let options = ["-f", "--show", "--sector-size", "\(sector)"] + (isReadOnly ? ["-r"] : [])
         let made = try losetup.run(options + [file])
         guard made.status == 0 else { return print("skipped: no loop device can be had: \(made.errors)") }

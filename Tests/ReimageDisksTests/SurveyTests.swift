@@ -12,9 +12,9 @@ import Testing
         var entries: [PartitionEntry] = []
         var error: ImageError?
 
-        func partitions(of store: any ByteStore, sectorSize: Int) throws(ImageError) -> [PartitionEntry] {
+        func partitions(of store: any ByteStore, sectorSize: Int) throws(ImageError) -> PartitionListing {
             if let error { throw error }
-            return entries
+            return PartitionListing(kind: "gpt", entries: entries)
         }
     }
 

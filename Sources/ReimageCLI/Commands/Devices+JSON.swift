@@ -30,6 +30,7 @@ extension DeviceReport {
         fields.add("backing-file", device.backingFile)
         if let place = device.place { fields.add("partition-of", json(place)) }
         fields.add("contents", survey.signatures.map(json))
+        fields.add("partition-table", survey.tableKind)
         fields.add("partitions", survey.partitions.map(json))
         fields.add("uses", device.uses.map(json))
         fields.add("system-disk", device.isSystemDisk)
@@ -73,6 +74,7 @@ extension DeviceReport {
         fields.add("start", partition.entry.range.start.value)
         fields.add("size", partition.entry.range.count)
         fields.add("type", partition.entry.type)
+        fields.add("type-id", partition.entry.typeID)
         fields.add("name", partition.entry.name)
         fields.add("unique-id", partition.entry.uniqueID)
         fields.add("read-only", kernel?.isReadOnly)

@@ -118,6 +118,7 @@ extension DeviceReport {
         line("medium", marks.filter(\.0).map(\.1).joined(separator: ", "))
         line("discard", discardText)
         for signature in survey.signatures { line("contents", signature.full) }
+        line("partition table", survey.tableKind)
         if !survey.partitions.isEmpty { Console.result("partitions:") }
         for partition in survey.partitions { Console.result("    " + text(partition).printable) }
         for use in device.uses { line("used by", use.description) }

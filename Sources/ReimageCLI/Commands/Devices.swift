@@ -73,7 +73,7 @@ struct DeviceReport {
         self.device = device
         let kernel = inventory.partitions(of: device)
         kernelPartitions = Dictionary(kernel.map { ($0.name, $0) }) { first, _ in first }
-        survey = DeviceSurvey(device, kernel: kernel)
+        survey = DeviceSurvey(device, kernel: kernel, tables: PartitionTableReader())
         // What is known to be used would only answer that it is busy.
         let isWorthTrying = triesClaim && device.byteCount > 0 && device.uses.isEmpty
         claim = isWorthTrying ? HostTree.claim(device.path) : nil

@@ -14,6 +14,8 @@ public struct DeviceSurvey: Sendable {
 
     /// What the device holds as a whole, besides or in place of partitions.
     public private(set) var signatures: [ContentSignature] = []
+    /// The kind of its partition table, `dos` or `gpt`; `nil` where there is none, or where it was not looked at.
+    public private(set) var tableKind: String?
     /// Its partitions, in the order of their numbers.
     public private(set) var partitions: [Partition] = []
     /// What could not be read, and why.
@@ -55,13 +57,15 @@ public struct DeviceSurvey: Sendable {
 
     /// Adds what the table says; where kernel and table differ, the kernel's view stands and the other is a problem.
     private mutating func read(_ tables: any PartitionReading, of store: any ByteStore, sectorSize: Int) {
-        let entries: [PartitionEntry]
-        do { entries = try tables.partitions(of: store, sectorSize: sectorSize) } catch {
+        let listing: PartitionListing
+        do { listing = try tables.partitions(of: store, sectorSize: sectorSize) } catch {
             problems.append(error.inFile(store.name))
             return
         }
+        tableKind = listing.kind
+        problems += listing.problems
         let isUnknownToKernel = partitions.isEmpty
-        for entry in entries {
+        for entry in listing.entries {
             if let index = partitions.firstIndex(where: { $0.entry.number == entry.number }) {
                 if partitions[index].entry.range == entry.range {
                     partitions[index].entry = entry
