@@ -30,6 +30,7 @@ readonly test_needs=(
     "command:7z p7zip-full p7zip"
     "command:mke2fs e2fsprogs e2fsprogs"
     "command:sfdisk fdisk -"
+    "command:sgdisk gdisk gptfdisk"
     "command:losetup mount -"
     "command:mount mount -"
     "command:filefrag e2fsprogs e2fsprogs"

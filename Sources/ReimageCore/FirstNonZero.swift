@@ -1,17 +1,18 @@
 extension BlockDevice {
     /// The first place from `start` on, as near as 4096 bytes, behind which not all reads as zeros; `nil` where all does
-    /// up to the disk's end. What is zeros by the disk's own word is not read.
+    /// up to `end`, by default the disk's. What is zeros by the disk's own word is not read.
     /// - Throws: what reading throws; `.cancelled`.
     public func firstNonZero(
-        from start: GuestOffset, _ cancellation: Cancellation = Cancellation()
+        from start: GuestOffset, to end: GuestOffset? = nil, _ cancellation: Cancellation = Cancellation()
     ) throws(ImageError) -> GuestOffset? {
         let unit = 4096
+        let last = min(end?.value ?? byteCount, byteCount)
         let cursor = try makeCursor()
         var piece = AlignedBuffer(byteCount: 256 << 10)
         var position = start
-        while position.value < byteCount {
+        while position.value < last {
             try cancellation.check()
-            let run = try extent(at: position, limit: byteCount - position.value)
+            let run = try extent(at: position, limit: last - position.value)
             let end = position + run.count
             while run.kind == .data, position < end {
                 let count = Int(min(UInt64(piece.byteCount), end - position))

@@ -38,12 +38,12 @@ struct MadeTable {
     static let mbr = """
         label: dos
         label-id: 0x1234abcd
-        start=2048, size=8192, type=c, bootable
-        size=8192, type=83
-        size=65536, type=5
-        5: size=10240, type=83
-        6: size=10240, type=82
-        7: size=10240, type=83
+        start=2048, size=2048, type=c, bootable
+        size=2048, type=83
+        size=16384, type=5
+        5: size=3072, type=83
+        6: size=3072, type=82
+        7: size=3072, type=83
         """
 
     /// The file that holds the disk.
