@@ -22,6 +22,7 @@ extension Conversion {
         plan.backing = backing
         plan.backingFacts = below?.facts
         plan.stamp = stamp
+        plan.origin = origin
         plan.nameInImage = { [target] (path) throws(ImageError) in nameInImage(of: path, image: target) }
         return plan
     }

@@ -56,6 +56,8 @@ public struct Conversion: Sendable {
     /// Whether an interrupted conversion to the same target is gone on with, and how its source is compared; `nil` starts
     /// anew.
     public var resuming: Resuming?
+    /// What the disk was before, for images that keep it.
+    public var origin: DiskOrigin?
     /// Takes what the user should know.
     public var note: @Sendable (Note) -> Void = { _ in }
 
@@ -91,6 +93,14 @@ public struct Conversion: Sendable {
         return try write(origin, over: base, comparedWith: base?.disk)
     }
 
+    /// Copies `disk`, which is called `name`, to the target, as ``run(_:)`` does.
+    public func run(_ disk: any BlockDevice, name: String) throws(ImageError) -> CopySummary {
+        let base = try openBacking()
+        var origin = Origin(content: .random(disk), name: name, stores: disk.stores)
+        if let base { origin.add(base.source, .random(base.disk)) }
+        return try write(origin, over: base, comparedWith: base?.disk)
+    }
+
     /// Makes an empty image.
     ///
     /// - Parameter byteCount: the disk's length; `nil` takes that of the disk below.
@@ -111,9 +121,10 @@ public struct Conversion: Sendable {
         let name: String
         var stores: [any ByteStore] = []
 
-        init(content: DiskContent, name: String) {
+        init(content: DiskContent, name: String, stores: [any ByteStore] = []) {
             self.content = content
             self.name = name
+            self.stores = stores
         }
 
         mutating func add(_ source: ImageSource, _ content: DiskContent) {

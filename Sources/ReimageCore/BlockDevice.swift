@@ -44,7 +44,7 @@ public protocol DiskCursor: AnyObject {
 
     /// The parts of the last read that could not be given and were filled with zeros instead of failing, ascending: only
     /// from disks that were opened to give what is left of them.
-    var unreadable: [GuestRange] { get }
+    var unreadable: [LostRun] { get }
 
     /// Fills `buffer` as ``read(into:at:)`` does. Where exactly these bytes are one coded unit of the image, it also
     /// appends their stored form, to the byte, to `stored` as far as that has room for all of it.
@@ -56,7 +56,22 @@ public protocol DiskCursor: AnyObject {
 }
 
 extension DiskCursor {
-    public var unreadable: [GuestRange] { [] }
+    public var unreadable: [LostRun] { [] }
+}
+
+/// Bytes that a source could not give.
+public struct LostRun: Hashable, Sendable {
+    public var range: GuestRange
+    /// The system's error number; 0 where it is not known.
+    public var systemCode: Int32
+    /// How often each part was tried.
+    public var tries: Int
+
+    public init(_ range: GuestRange, systemCode: Int32 = 0, tries: Int = 1) {
+        self.range = range
+        self.systemCode = systemCode
+        self.tries = tries
+    }
 }
 
 /// Bytes that come front to back only: a pipe, a decoder's output.

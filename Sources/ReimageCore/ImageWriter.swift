@@ -49,6 +49,8 @@ public struct WritePlan: Sendable {
     public var backingFacts: BackingFacts?
     /// When the image is made, and the number that tells it from all others.
     public var stamp: ImageStamp
+    /// What the disk was before, where the image is to keep that.
+    public var origin: DiskOrigin?
     /// The name by which the image is to refer to a file, from the path that the user gave for it.
     public var nameInImage: @Sendable (String) throws(ImageError) -> String
 
@@ -71,6 +73,21 @@ public struct WritePlan: Sendable {
 
     /// Refers to a file by the path as it was given.
     @Sendable public static func sameName(_ path: String) throws(ImageError) -> String { path }
+}
+
+/// What a disk was when it was captured.
+public struct DiskOrigin: Sendable, Hashable {
+    public var path: String
+    public var byteCount: UInt64
+    public var model: String?
+    public var serial: String?
+
+    public init(path: String, byteCount: UInt64, model: String? = nil, serial: String? = nil) {
+        self.path = path
+        self.byteCount = byteCount
+        self.model = model
+        self.serial = serial
+    }
 }
 
 /// What an image may keep of the one below it, besides its name.
@@ -207,6 +224,8 @@ public struct Chunk: Sendable {
     public var encoded: Range<Int>
     /// What its encoder noted for the writer, for instance a hash; empty where it was not encoded.
     public var facts: [UInt8]
+    /// Which of its bytes the source could not give, and how it failed, where that is known.
+    public var lost: [LostRun] = []
 
     public init(
         range: GuestRange, encoding: Encoding, input: Range<Int>, encoded: Range<Int> = 0..<0, facts: [UInt8] = []

@@ -21,6 +21,8 @@ struct Batch: ~Copyable {
     var unread: UnreadData?
     var buffer: AlignedBuffer
     var map: GrainMap
+    /// Which of the bytes the source could not give; they are zeros in the buffer.
+    var lost: [LostRun] = []
 
     init(byteCount: Int, grainSize: Int) {
         buffer = AlignedBuffer(byteCount: byteCount)
@@ -45,6 +47,7 @@ struct Batch: ~Copyable {
         map.reset(byteCount: padding.upperBound, to: .data)
         for segment in segments where segment.kind != .data { map.set(segment.kind, in: segment.range) }
         map.set(.zero, in: padding)
+        lost.removeAll(keepingCapacity: true)
         guard reading != .nothing, unread == nil else { return }
         buffer.withMutableBytes(padding) { $0.zero() }
         for segment in segments {
@@ -64,9 +67,10 @@ struct Batch: ~Copyable {
 
     /// Marks what the last read of `cursor` could not give.
     mutating func noteUnreadable(_ cursor: any DiskCursor) {
-        for part in cursor.unreadable {
-            let first = Int(part.start - range.start)
-            map.set(.unreadable, in: first..<first + Int(part.count))
+        for run in cursor.unreadable {
+            let first = Int(run.range.start - range.start)
+            map.set(.unreadable, in: first..<first + Int(run.range.count))
+            lost.append(run)
         }
     }
 }

@@ -102,6 +102,7 @@ final class CopyWorker {
             let used = min(end, batch.byteCount) - start
             let range = GuestRange(start: batch.range.start + UInt64(start), count: UInt64(used))
             var chunk = Chunk(range: range, encoding: .plain, input: start..<end)
+            chunk.lost = batch.lost.compactMap { $0.cut(to: range) }
             if encoder != nil, !batch.map.hasData(in: start..<end) {
                 chunk.encoding = .zero
             } else if let known = adopted.chunk(at: start, size: size) {
@@ -139,6 +140,27 @@ final class CopyWorker {
             case .zero, .hole: break
             }
         }
+        // What was lost may be less than a grain, which then counts as data.
+        let grain = UInt64(batch.map.grainSize)
+        for run in batch.lost {
+            let start = batch.range.start + ((run.range.start - batch.range.start).roundedUp(to: grain) ?? 0)
+            let end = batch.range.start + (run.range.end - batch.range.start).roundedDown(to: grain)
+            guard start < end else {
+                counts.addUnreadable(run.range)
+                continue
+            }
+            for edge in [GuestRange(from: run.range.start, to: start), GuestRange(from: end, to: run.range.end)]
+            where !edge.isEmpty { counts.addUnreadable(edge) }
+        }
         return counts
+    }
+}
+
+extension LostRun {
+    /// The part of it that lies in `range`; `nil` where there is none.
+    fileprivate func cut(to range: GuestRange) -> LostRun? {
+        let (first, last) = (max(self.range.start, range.start), min(self.range.end, range.end))
+        guard first < last else { return nil }
+        return LostRun(GuestRange(from: first, to: last), systemCode: systemCode, tries: tries)
     }
 }

@@ -78,7 +78,7 @@ final class RecoveredDisk: BlockDevice, ChunkSource {
 final class RecoveringCursor: DiskCursor {
     private let disk: RecoveredDisk
     private let cursor: ArchiveCursor
-    private(set) var unreadable: [GuestRange] = []
+    private(set) var unreadable: [LostRun] = []
     /// The slot that failed last, so that it is not decoded again for each of its pieces.
     private var failed: UInt64?
 
@@ -105,10 +105,10 @@ final class RecoveringCursor: DiskCursor {
     }
 
     private func note(_ range: GuestRange) {
-        if let last = unreadable.last, last.end == range.start {
-            unreadable[unreadable.count - 1] = GuestRange(from: last.start, to: range.end)
+        if let last = unreadable.last?.range, last.end == range.start {
+            unreadable[unreadable.count - 1].range = GuestRange(from: last.start, to: range.end)
         } else {
-            unreadable.append(range)
+            unreadable.append(LostRun(range))
         }
     }
 

@@ -130,7 +130,7 @@ final class ArchiveWriter: ImageWriter {
             if kind == .unreadable {
                 let start = slot << UInt64(geometry.chunkLog2)
                 let stop = min((slot + count) << UInt64(geometry.chunkLog2), geometry.byteCount)
-                add(GuestRange(start: GuestOffset(start), count: stop - start), into: &placement)
+                add(LostRun(GuestRange(start: GuestOffset(start), count: stop - start)), into: &placement)
             }
             if isWhole { hasGap = !errors.isEmpty } else { closeRange(into: &placement) }
         }
@@ -157,8 +157,23 @@ final class ArchiveWriter: ImageWriter {
         } else {
             try store(chunk, input, into: &placement)
         }
-        for range in unreadable { add(range, into: &placement) }
+        for run in Self.runs(unreadable, known: chunk.lost) { add(run, into: &placement) }
         closeRange(into: &placement)
+    }
+
+    /// The unreadable ranges of a chunk, ascending; of those that are `known` it is told how they failed.
+    private static func runs(_ ranges: [GuestRange], known: [LostRun]) -> [LostRun] {
+        guard !known.isEmpty else { return ranges.map { LostRun($0) } }
+        var runs = known
+        for range in ranges {
+            var start = range.start
+            for run in known where run.range.end > start && run.range.start < range.end {
+                if run.range.start > start { runs.append(LostRun(GuestRange(from: start, to: run.range.start))) }
+                start = max(start, run.range.end)
+            }
+            if start < range.end { runs.append(LostRun(GuestRange(from: start, to: range.end))) }
+        }
+        return runs.sorted { $0.range.start < $1.range.start }
     }
 
     /// Places a chunk with data, or finds that it was placed before.
@@ -253,18 +268,21 @@ extension ArchiveWriter {
         _ = records.append(.run, extension: run.extensionBytes(), into: &placement)
     }
 
-    /// Adds a range that could not be read. Sources do not tell why, nor how often they tried; an older archive does.
-    private func add(_ range: GuestRange, into placement: inout Placement) {
-        let known = knownErrors.within(range)
+    /// Adds a range that could not be read. Images do not tell why, nor how often it was tried; devices, and an older
+    /// archive, do.
+    private func add(_ run: LostRun, into placement: inout Placement) {
+        let known = run.systemCode == 0 ? knownErrors.within(run.range) : []
         guard known.isEmpty else {
             for var entry in known {
-                let start = max(entry.range.start, range.start)
-                entry.range = GuestRange(from: start, to: min(entry.range.end, range.end))
+                let start = max(entry.range.start, run.range.start)
+                entry.range = GuestRange(from: start, to: min(entry.range.end, run.range.end))
                 add(entry, into: &placement)
             }
             return
         }
-        add(ErrorsRecord.Entry(range: range, code: 0, tries: 1), into: &placement)
+        let entry = ErrorsRecord.Entry(
+            range: run.range, code: UInt32(clamping: run.systemCode), tries: UInt32(clamping: run.tries))
+        add(entry, into: &placement)
     }
 
     private func add(_ entry: ErrorsRecord.Entry, into placement: inout Placement) {

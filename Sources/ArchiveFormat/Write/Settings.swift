@@ -85,7 +85,10 @@ struct WriterSettings: Sendable {
         options["codec"] = plan.compression?.codec?.name
         options["level"] = plan.compression?.level.map(String.init)
         if !options.isEmpty { members["options"] = .object(options.mapValues { .text($0) }) }
-        if !stamp.isDeterministic { members["tool"] = .text("reimage") }
+        if !stamp.isDeterministic {
+            members["tool"] = .text("reimage")
+            members["source"] = plan.origin.map(Self.source)
+        }
         metadata = Metadata(members)
         writer = "reimage zstd \(ZstdEncoder.libraryVersion) lzma \(LZMA2Encoder.libraryVersion)"
     }
@@ -97,6 +100,14 @@ struct WriterSettings: Sendable {
         case .hole: keepsHoles ? .unallocated : .zero
         case .unreadable: .unreadable
         }
+    }
+
+    /// What is kept of the disk that was captured.
+    private static func source(_ origin: DiskOrigin) -> JSONValue {
+        var members: [String: JSONValue] = ["path": .text(origin.path), "size": .integer(origin.byteCount)]
+        members["model"] = origin.model.map { .text($0) }
+        members["serial"] = origin.serial.map { .text($0) }
+        return .object(members)
     }
 
     private static func choices(of profile: Profile) -> (chunkLog2: Int, coding: Coding, probes: Bool) {
