@@ -56,6 +56,7 @@ struct Root: ParsableCommand {
               reimage verify disk.rimg                      whether every byte of an archive is whole
               reimage devices                               the machine's disks, and what uses them
               reimage restore vm.qcow2 /dev/sdb             an image onto a disk, read back and compared
+              reimage capture /dev/sdb disk.rimg            a disk into an image of any format
 
             EXIT STATUS
               0 ok; 1 failure; 3 refused by a safety rule; 4 source damaged or unreadable;
@@ -67,6 +68,6 @@ struct Root: ParsableCommand {
         version: "reimage 0.1.0",
         subcommands: [
             Convert.self, Info.self, Map.self, Check.self, Verify.self, Repair.self, Compare.self, Create.self,
-            Measure.self, Resize.self, Digest.self, Formats.self, Devices.self, Restore.self,
+            Measure.self, Resize.self, Digest.self, Formats.self, Devices.self, Restore.self, Capture.self,
         ])
 }

@@ -142,9 +142,14 @@ final class CopyWorker {
         }
         // What was lost may be less than a grain, which then counts as data.
         let grain = UInt64(batch.map.grainSize)
+        let endsWithData = batch.byteCount == batch.paddedByteCount
         for run in batch.lost {
             let start = batch.range.start + ((run.range.start - batch.range.start).roundedUp(to: grain) ?? 0)
-            let end = batch.range.start + (run.range.end - batch.range.start).roundedDown(to: grain)
+            let isLast = endsWithData && run.range.end == batch.range.end
+            let end =
+                isLast
+                ? run.range.end
+                : batch.range.start + (run.range.end - batch.range.start).roundedDown(to: grain)
             guard start < end else {
                 counts.addUnreadable(run.range)
                 continue

@@ -112,7 +112,9 @@ public final class BlockDeviceStore: ByteStore {
             throw .system(.unreadable, "the sector size cannot be found out", file: file.name)
         }
         sectorSize = Int(sector)
-        reader = try PositionalReader(file, cache: cache, byteCount: opening.byteCount)
+        // Sector by sector, so that one that cannot be read takes no other with it.
+        reader = try PositionalReader(
+            file, cache: cache, byteCount: opening.byteCount, unit: max(sectorSize, 512))
         var abilities: StoreTraits.Abilities = reader.isDirect ? .direct : []
         if reimage_device_rotational(file.number) == 1 { abilities.insert(.rotational) }
         traits = StoreTraits(abilities: abilities, alignment: max(sectorSize, 512))

@@ -19,6 +19,8 @@ final class PositionalReader: Sendable {
     private let direct: FileDescriptor?
     private let policy: CachePolicy
     private let byteCount: UInt64
+    /// The least that direct I/O reads.
+    private let unit: UInt64
 
     /// Whether reads go past the page cache.
     var isDirect: Bool { policy == .direct && direct != nil }
@@ -26,10 +28,15 @@ final class PositionalReader: Sendable {
     /// Reads `file`, of `byteCount` bytes.
     ///
     /// Where the file system has no direct I/O (tmpfs on older kernels), the cached pages are dropped once instead.
-    init(_ file: FileDescriptor, cache: CachePolicy, byteCount: UInt64) throws(ImageError) {
+    /// - Parameter unit: a multiple of what the medium reads at the least, a power of two: requests that are not aligned
+    ///   to it take more of the medium than was asked for, and fail where that cannot be read.
+    init(
+        _ file: FileDescriptor, cache: CachePolicy, byteCount: UInt64, unit: Int = AlignedBuffer.alignment
+    ) throws(ImageError) {
         self.file = file
         self.byteCount = byteCount
         policy = cache
+        self.unit = UInt64(unit)
         direct = file.reopenedDirect(O_RDONLY)
         if direct == nil, cache == .direct { _ = reimage_drop_cache(file.number, 0, 0) }
     }
@@ -82,10 +89,9 @@ final class PositionalReader: Sendable {
         if buffer.isAligned && offset.isAligned && buffer.byteCount.isMultiple(of: AlignedBuffer.alignment) {
             return try direct.read(into: &buffer, at: offset)
         }
-        let unit = UInt64(AlignedBuffer.alignment)
         let start = offset.value.roundedDown(to: unit)
         let skip = Int(offset.value - start)
-        let length = (skip + buffer.byteCount + AlignedBuffer.alignment - 1) & ~(AlignedBuffer.alignment - 1)
+        let length = (skip + buffer.byteCount + Int(unit) - 1) / Int(unit) * Int(unit)
         var bounce = AlignedBuffer(byteCount: length)
         let got = try bounce.withMutableBytes { (span) throws(ImageError) in
             try direct.read(into: &span, at: HostOffset(start))
