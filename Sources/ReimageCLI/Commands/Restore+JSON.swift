@@ -50,6 +50,7 @@ extension RestoreOutcome {
         fields.add("resumed-bytes", result.counts.resumed)
         fields.add("verified-bytes", result.counts.verified)
         fields.add("digest", result.digest?.description)
+        if let plan = plans[index] { plan.add(to: &fields) }
         switch result.verification {
         case .none: fields.add("verification", "none")
         case .passed: fields.add("verification", "passed")

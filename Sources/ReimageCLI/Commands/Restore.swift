@@ -14,13 +14,15 @@ struct Restore: ParsableCommand {
             Everything on the disks is replaced. A disk in use is refused, and one is only overwritten once it was \
             confirmed: on a terminal by typing the end of its serial number, in a script with --confirm. The old tables \
             are kept in a journal, with which --undo puts them back. The new tables are written last, so a disk that is \
-            not complete is not taken for one. '-' is standard input.
+            not complete is not taken for one. Where the disk has another size or other sectors than the image, the \
+            partition table is put right, and every change is reported. '-' is standard input.
 
             EXAMPLES
               reimage restore vm.qcow2 /dev/sdb
               reimage restore --dry-run vm.qcow2 /dev/sdb         what would be destroyed and written, and how long
               reimage restore --confirm S3Z9NB0K disk.rimg /dev/sdb
               reimage restore stick.img.xz /dev/sdb /dev/sdc /dev/sdd
+              reimage restore --grow-last --new-ids vm.qcow2 /dev/sdb
               reimage restore --delta disk.rimg /dev/sdb          write only what differs
               reimage restore --resume FILE disk.rimg /dev/sdb    go on after an interruption
               reimage restore --undo FILE                         the old tables, as the journal kept them
@@ -51,6 +53,7 @@ struct Restore: ParsableCommand {
     @Flag(help: "Let a whole disk's image go onto a partition.")
     var allowPartition = false
 
+    @OptionGroup var fixUps: FixUpFlags
     @OptionGroup var consent: ConsentOptions
     @OptionGroup var records: RecordOptions
     @OptionGroup var report: ReportOptions
@@ -77,6 +80,9 @@ struct Restore: ParsableCommand {
         if let journal = records.undo { return try RestoreUndo(journal: journal, command: self).run() }
         let preparation = try RestorePreparation(self)
         if dryRun { return try RestorePlanReport(preparation, self).print() }
+        if !work.quiet {
+            for note in preparation.targets.flatMap({ $0.plan?.warnings ?? [] }) { Console.note(note) }
+        }
         try preparation.confirm(consent)
         // The disks are held before anything is made that only makes sense once they are.
         let session = try RestoreSession(preparation, self)

@@ -43,6 +43,7 @@ struct RestorePlanReport {
             lines.append("  kept for undoing: " + (target.journalPath ?? "nothing (--no-journal)"))
             lines.append("  written: \(writtenText)")
             lines.append("  zeros: \(zeroText(device))")
+            lines += fixUpLines(target.plan)
             if isLarger(device) {
                 lines.append("  left as it is: what lies behind the image, but for the last MiB, which becomes zeros")
             }
@@ -54,6 +55,12 @@ struct RestorePlanReport {
         }
         lines.append("Nothing was written.")
         return lines
+    }
+
+    private func fixUpLines(_ plan: FixUpPlan?) -> [String] {
+        guard let plan else { return ["  put right: what the partition table needs, once the stream has ended"] }
+        return plan.changes.map { "  put right: \($0.message)" } + plan.warnings.map { "  warning: \($0.text)" }
+            + plan.advice.map { "  afterwards: \($0)" }
     }
 
     private var writtenText: String {
@@ -106,9 +113,7 @@ struct RestorePlanReport {
                 try buffer.withMutableBytes(0..<count) { (span) throws(ImageError) in
                     try store.read(into: &span, at: HostOffset(done))
                 }
-            } catch {
-                return nil
-            }
+            } catch { return nil }
             done += UInt64(count)
         }
         let elapsed = start.duration(to: .now) / .seconds(1)
@@ -133,6 +138,7 @@ struct RestorePlanReport {
                 fields.add("destroyed", target.report.destroyed)
                 fields.add("journal", target.journalPath)
                 fields.add("discards-zeros", target.device.kind == .loop)
+                target.plan?.add(to: &fields)
                 let seconds = seconds(target.device)
                 fields.add("write-seconds", seconds?.write)
                 fields.add("verify-seconds", seconds?.verify)

@@ -13,13 +13,17 @@ struct RestorePreparation {
         let path: String
         let report: DeviceReport
         var journalPath: String?
+        /// What is put right in the image for it; `nil` for a stream, whose table is known only at its end.
+        var plan: FixUpPlan?
         var device: Device { report.device }
     }
 
     let imagePath: String
     let image: OpenedImage
     let content: DiskContent
-    let targets: [Target]
+    private(set) var targets: [Target]
+    private let fixUps: FixUpFlags
+    private let snapshot: String?
     /// The journal that is gone on with, and what stands in it.
     let resumed: (store: UpdatableFile, contents: RestoreJournal.Contents)?
     private let records: RecordOptions
@@ -36,6 +40,8 @@ struct RestorePreparation {
     /// - Throws: `.refused` with every reason.
     init(_ command: Restore) throws {
         records = command.records
+        fixUps = command.fixUps
+        snapshot = command.snapshot
         imagePath = command.files[0]
         let paths = Array(command.files.dropFirst())
         for path in paths { try Self.checkIsDevice(path) }
@@ -57,15 +63,33 @@ struct RestorePreparation {
         resumed = try command.records.resume.map(Self.openResumed)
         let stamp = ImageStamp.now()
         targets = try zip(paths, devices).map { path, device in
-            var target = Target(
-                path: path, report: DeviceReport(device, in: inventory, triesClaim: true))
+            var target = Target(path: path, report: DeviceReport(device, in: inventory, triesClaim: true))
             target.journalPath =
-                try command.records.resume
-                ?? command.records.journalPath(for: device, ofMany: paths.count > 1, stamp)
+                try command.records.resume ?? command.records.journalPath(for: device, ofMany: paths.count > 1, stamp)
             return target
         }
-        for target in targets { try refuse(target, inventory, command) }
+        let isWholeDisk = try Self.isWholeDisk(content, sectorSize: fixUps.imageSectorSize)
+        for target in targets { try refuse(target, isWholeDisk, inventory, command) }
         try refuseOtherSource()
+        if case .random(let disk) = content {
+            for index in targets.indices { targets[index].plan = try plan(disk, for: targets[index]) }
+        }
+    }
+
+    /// Whether the image is that of a disk with partitions; a stream may be one.
+    private static func isWholeDisk(_ content: DiskContent, sectorSize: ByteSize?) throws(ImageError) -> Bool {
+        guard case .random(let disk) = content else { return true }
+        return try PartitionTable.isOn(disk, sectorSize: sectorSize.map { Int($0.count) } ?? disk.sectorSize)
+    }
+
+    /// What must be put right in `disk`, the image, for `target`.
+    func plan(_ disk: any BlockDevice, for target: Target) throws(ImageError) -> FixUpPlan {
+        do throws(ImageError) {
+            return try FixUps.plan(
+                disk: disk, imageSectorSize: fixUps.imageSectorSize.map { Int($0.count) } ?? disk.sectorSize,
+                targetByteCount: target.device.byteCount, targetSectorSize: target.device.logicalSector,
+                options: fixUps.options(for: target.path))
+        } catch { throw error.inFile(error.code == .refused ? target.path : imagePath) }
     }
 
     private static func checkIsDevice(_ path: String) throws(ImageError) {
@@ -73,9 +97,9 @@ struct RestorePreparation {
         if let refusal = DeviceRules.refusal(forPath: path, kind: kind) { throw ImageError([refusal], path: path) }
     }
 
-    private static func openResumed(
-        _ path: String
-    ) throws(ImageError) -> (store: UpdatableFile, contents: RestoreJournal.Contents) {
+    private static func openResumed(_ path: String) throws(ImageError) -> (
+        store: UpdatableFile, contents: RestoreJournal.Contents
+    ) {
         let store = try UpdatableFile(path: path)
         let contents = try RestoreJournal.Contents(store)
         guard !contents.isFinished else {
@@ -86,7 +110,8 @@ struct RestorePreparation {
         return (store, contents)
     }
 
-    private func refuse(_ target: Target, _ inventory: DeviceInventory, _ command: Restore) throws {
+    private func refuse(_ target: Target, _ isWholeDisk: Bool, _ inventory: DeviceInventory, _ command: Restore) throws
+    {
         var files: [DeviceRequest.File] = []
         if case .random(let disk) = content {
             files += disk.stores.map { inventory.file(.source, at: $0.name) }
@@ -95,8 +120,11 @@ struct RestorePreparation {
         }
         for other in targets { if let path = other.journalPath { files.append(inventory.file(.journal, at: path)) } }
         if let path = records.receipt { files.append(inventory.file(.receipt, at: path)) }
+        // Whether a smaller disk holds what is in use is for the plan to say, which names what is in the way.
+        var needed = byteCount
+        if case .random = content, fixUps.mode != .none { needed = nil }
         let request = DeviceRequest(
-            .restore, isWholeDisk: true, allowsPartition: command.allowPartition, neededByteCount: byteCount,
+            .restore, isWholeDisk: isWholeDisk, allowsPartition: command.allowPartition, neededByteCount: needed,
             files: files, claim: target.report.claim)
         var refusals = DeviceRules.refusals(for: target.device, request)
         if let facts = resumed?.contents.facts, let other = facts.refusal(for: target.device) { refusals.append(other) }
@@ -109,7 +137,7 @@ struct RestorePreparation {
     }
 
     /// What must be the same for a restore to be gone on with.
-    private var options: String { "" }
+    private var options: String { "\(fixUps.text), snapshot \(snapshot ?? "none")" }
 
     private var sourceFacts: RestoreJournal.Facts {
         var facts = RestoreJournal.Facts()
@@ -146,8 +174,8 @@ struct RestorePreparation {
                 journals.append(try RestoreJournal(UpdatableFile(creating: path), facts(of: target)))
             } catch {
                 var error = error
-                error.advice = [error.advice, "--journal FILE puts the journal elsewhere."].compactMap { $0 }
-                    .joined(separator: " ")
+                error.advice = [error.advice, "--journal FILE puts the journal elsewhere."].compactMap { $0 }.joined(
+                    separator: " ")
                 throw error
             }
         }

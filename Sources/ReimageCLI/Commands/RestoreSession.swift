@@ -23,10 +23,14 @@ struct RestoreSession {
     /// Does the work; what goes wrong with a disk is in the outcome.
     func run(_ records: RestoreRecords) throws -> RestoreOutcome {
         let started = ImageStamp.now().seconds
+        let plans = Monitor(preparation.targets.map(\.plan))
+        let saved = sinks.map(Self.outlyingTables)
         let summary = try command.work.run { options in
             let targets = sinks.enumerated().map { index, sink in
-                RestoreTarget(
-                    sink, journal: records.journals[index],
+                let plan = preparation.targets[index].plan
+                return RestoreTarget(
+                    sink, overlay: plan.map { DiskOverlay($0) } ?? DiskOverlay(), byteCount: plan?.contentByteCount,
+                    journal: records.journals[index], saved: saved[index],
                     progress: preparation.resumed?.contents.progress)
             }
             var job = RestoreJob(preparation.content, to: targets, options: options)
@@ -34,6 +38,11 @@ struct RestoreSession {
             job.isDelta = command.delta
             job.makesDigest = command.records.receipt != nil
             job.checkpoint = command.records.checkpoint.count
+            job.planner = { (disk, index) throws(ImageError) in
+                let plan = try preparation.plan(disk, for: preparation.targets[index])
+                plans.update { $0[index] = plan }
+                return DiskOverlay(plan)
+            }
             return try job.run()
         }
         var notes: [Note] = []
@@ -41,11 +50,19 @@ struct RestoreSession {
             if let note = sink.rereadPartitions() { notes.append(note) }
         }
         let outcome = RestoreOutcome(
-            preparation: preparation, summary: summary, discarded: sinks.map(\.discardedByteCount), notes: notes,
-            started: started, ended: ImageStamp.now().seconds, isQuiet: command.work.quiet,
-            isJSON: command.report.isJSON)
+            preparation: preparation, summary: summary, plans: plans.withLock { $0 },
+            discarded: sinks.map(\.discardedByteCount), notes: notes, started: started, ended: ImageStamp.now().seconds,
+            isQuiet: command.work.quiet, isJSON: command.report.isJSON)
         if let receipt = records.receipt { try outcome.write(to: receipt) }
         return outcome
+    }
+}
+
+extension RestoreSession {
+    /// Where the old disk has tables apart from its ends; what cannot be read there is no table.
+    fileprivate static func outlyingTables(_ sink: DeviceSink) -> [HostRange] {
+        let table = try? PartitionTable.read(sink, sectorSize: sink.sectorSize)
+        return table?.outlyingRanges(onDisk: sink.byteCount) ?? []
     }
 }
 
@@ -53,6 +70,8 @@ struct RestoreSession {
 struct RestoreOutcome {
     let preparation: RestorePreparation
     let summary: RestoreSummary
+    /// What was put right in the image, for each disk.
+    let plans: [FixUpPlan?]
     /// The bytes that were discarded, for each disk.
     let discarded: [UInt64]
     let notes: [Note]
@@ -64,7 +83,9 @@ struct RestoreOutcome {
 
     /// Tells people or scripts, and ends with the status of the disk that fared worst.
     func tell() throws {
-        if !isQuiet { for note in notes { Console.note(note) } }
+        // Of a stream the warnings could not be given before it was written.
+        let late = zip(plans, preparation.targets).filter { $1.plan == nil }.flatMap { $0.0?.warnings ?? [] }
+        if !isQuiet { for note in notes + late { Console.note(note) } }
         if summary.unreadableByteCount > 0 {
             Console.note(
                 Note(
@@ -72,12 +93,15 @@ struct RestoreOutcome {
                         + "they are zeros on the disk."))
         }
         if isJSON { Console.result(try jsonText(json())) } else { for line in lines { Console.result(line) } }
+        if !isQuiet && !isJSON {
+            for (result, plan) in zip(summary.results, plans) where result.error == nil {
+                for advice in plan?.advice ?? [] { Console.message("reimage: \(advice)") }
+            }
+        }
         let errors = summary.results.compactMap(\.error)
         guard let worst = errors.max(by: { Self.weight($0.code) < Self.weight($1.code) }) else { return }
         if errors.count == 1 && summary.results.count == 1 { throw worst }
-        for result in summary.results {
-            if let error = result.error { Console.error(error.inFile(result.name)) }
-        }
+        for result in summary.results { if let error = result.error { Console.error(error.inFile(result.name)) } }
         throw ExitCode(ExitStatus(worst.code).rawValue)
     }
 
@@ -92,18 +116,20 @@ struct RestoreOutcome {
         }
     }
 
-    /// A row for each disk.
+    /// A row for each disk, and one for each thing that was put right in it.
     private var lines: [String] {
         let width = summary.results.map(\.name.count).max() ?? 0
-        return zip(summary.results, discarded).map { result, discarded in
+        return summary.results.indices.flatMap { index in
+            let (result, discarded) = (summary.results[index], discarded[index])
             let name = result.name + String(repeating: " ", count: width - result.name.count)
             let counts = [
                 (result.counts.written, "written"),
-                (result.counts.zeroed - min(result.counts.zeroed, discarded), "zeroed"),
-                (discarded, "discarded"), (result.counts.kept, "kept"), (result.counts.resumed, "there already"),
+                (result.counts.zeroed - min(result.counts.zeroed, discarded), "zeroed"), (discarded, "discarded"),
+                (result.counts.kept, "kept"), (result.counts.resumed, "there already"),
             ]
             let words = counts.filter { $0.0 > 0 }.map { "\(humanSize($0.0)) \($0.1)" }.joined(separator: ", ")
-            return "\(name)  \(Self.status(of: result))  \(words)"
+            let changes = result.error == nil ? plans[index]?.changes ?? [] : []
+            return ["\(name)  \(Self.status(of: result))  \(words)"] + changes.map { "  \($0.message.printable)" }
         }
     }
 

@@ -7,6 +7,8 @@ public struct RestoreTarget: Sendable {
     public var medium: any UpdatableStore
     /// What the target is to have besides the image.
     public var overlay: DiskOverlay
+    /// How much of the image it takes, in bytes; `nil` takes as much as it holds.
+    public var byteCount: UInt64?
     /// Where the old tables, and how far the work is, are written down; `nil` keeps nothing.
     public var journal: RestoreJournal?
     /// Ranges of the old disk, besides its ends, that the journal keeps.
@@ -15,11 +17,12 @@ public struct RestoreTarget: Sendable {
     public var progress: RestoreJournal.Progress?
 
     public init(
-        _ medium: any UpdatableStore, overlay: DiskOverlay = DiskOverlay(), journal: RestoreJournal? = nil,
-        saved: [HostRange] = [], progress: RestoreJournal.Progress? = nil
+        _ medium: any UpdatableStore, overlay: DiskOverlay = DiskOverlay(), byteCount: UInt64? = nil,
+        journal: RestoreJournal? = nil, saved: [HostRange] = [], progress: RestoreJournal.Progress? = nil
     ) {
         self.medium = medium
         self.overlay = overlay
+        self.byteCount = byteCount
         self.journal = journal
         self.saved = saved
         self.progress = progress

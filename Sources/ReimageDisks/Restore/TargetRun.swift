@@ -45,7 +45,7 @@ final class TargetRun: Sendable {
         ends = HeldEnds(byteCount: medium.byteCount)
         overlay = target.overlay
         self.nodes = nodes
-        let limit = min(imageByteCount ?? .max, medium.byteCount)
+        let limit = min(imageByteCount ?? .max, target.byteCount ?? .max, medium.byteCount)
         self.limit = limit
         cutsImage = imageByteCount != nil
         var own: Set<UInt64> = []
