@@ -9,6 +9,9 @@ final class HeldEnds: Sendable {
     /// How much is kept at each end, in bytes.
     static let byteCount: UInt64 = 1 << 20
 
+    /// What is written last, in bytes: the MBR and the header of a GPT, with sectors of 4096 bytes too.
+    static let startByteCount = 8 << 10
+
     let head: HostRange
     /// Empty where the head is all.
     let tail: HostRange
@@ -71,9 +74,14 @@ final class HeldEnds: Sendable {
         }
     }
 
-    /// The two ends with their places, the tail first: the order in which they are written.
+    /// The ends with their places in the order in which they are written: the tail, the head, and of the head last what
+    /// firmware looks at first. A write of a whole MiB can be cut short; one of ``startByteCount`` goes as one request.
     var parts: [(range: HostRange, bytes: [UInt8])] {
         let (first, last) = contents.withLock { $0 }
-        return [(tail, last), (head, first)].filter { !$0.range.isEmpty }
+        let split = min(Self.startByteCount, first.count)
+        let start = HostRange(start: .zero, count: UInt64(split))
+        let rest = HostRange(from: start.end, to: head.end)
+        return [(tail, last), (rest, Array(first[split...])), (start, Array(first[..<split]))]
+            .filter { !$0.range.isEmpty }
     }
 }
