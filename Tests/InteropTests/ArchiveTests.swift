@@ -15,6 +15,9 @@ import Testing
         var diskBytes: UInt64
     }
 
+    /// With slots that could not be read, which every copy tells of by its status though it is complete.
+    private static let withLosses = "kinds"
+
     private let scratch = Scratch()
 
     private func reimage(_ arguments: String...) throws -> ProgramResult {
@@ -39,7 +42,7 @@ import Testing
         for name in ["tiny", "kinds", "lzma2", "late"] {
             let archive = "\(Self.golden)/\(name).rimg"
             let converted = try reimage("convert", "-q", "-O", format, archive, "\(name).\(format)")
-            #expect(converted.status == 0, "\(converted.errors)")
+            #expect(converted.status == (name == Self.withLosses ? 4 : 0), "\(converted.errors)")
             let compared = try reimage("compare", "-q", "-F", format, archive, "\(name).\(format)")
             // A VHD's disk is a whole number of sectors: compare takes the zeros behind for equal.
             #expect(compared.status == 0, "\(name): \(compared.text)\(compared.errors)")
@@ -48,13 +51,13 @@ import Testing
 
     /// What is written is read back as the same, by every thread count in the same bytes.
     @Test func writesWhatItReads() throws {
-        let archive = Self.golden + "/kinds.rimg"
+        let archive = Self.golden + "/\(Self.withLosses).rimg"
         for threads in ["1", "3"] {
             let name = "copy\(threads).rimg"
             let result = try #require(Program.reimage).run(
                 ["convert", "-q", "--verify", "-j", threads, "-o", "profile=mount", archive, name], in: scratch.path,
                 environment: ["SOURCE_DATE_EPOCH": "0"])
-            #expect(result.status == 0, "\(result.errors)")
+            #expect(result.status == 4, "\(result.errors)")
             #expect(try reimage("compare", "-q", archive, name).status == 0)
         }
         #expect(scratch.read("copy1.rimg") == scratch.read("copy3.rimg"))
@@ -68,7 +71,7 @@ import Testing
         for name in ["tiny", "kinds", "lzma2", "late", "quarter"] {
             let archive = [UInt8](try #require(FileManager.default.contents(atPath: "\(Self.golden)/\(name).rimg")))
             let restored = try piped(archive, "convert", "-q", "--verify", "-", "\(name).raw")
-            #expect(restored.status == 0, "\(name): \(restored.errors)")
+            #expect(restored.status == (name == Self.withLosses ? 4 : 0), "\(name): \(restored.errors)")
             #expect(try reimage("compare", "-q", "-F", "raw", "\(Self.golden)/\(name).rimg", "\(name).raw").status == 0)
             let disk = try #require(scratch.read("\(name).raw"))
             let digest = try piped(archive, "digest", "-q", "-")
