@@ -25,7 +25,10 @@ public struct Reconstruction: Sendable {
     /// Does the work.
     /// - Throws: `.refused` where the target exists or is read from; what keeps the image from being understood at all.
     public func run(format: FormatName?, _ opener: ImageOpener) throws(ImageError) -> RebuildSummary {
-        let (format, source, context) = try opener.openUnread(path, format: format)
+        let (found, source, context) = try opener.openUnread(path, format: format)
+        // An archive whose start and end are damaged is known by its records alone, which only a look at all of it finds.
+        let isGuess = format == nil && found.name == .raw
+        let format = isGuess ? try opener.registry.format(named: "rimg") : found
         var stores: [any ByteStore] = []
         if case .store(let store) = source.bytes { stores.append(store) }
         var disks: [any BlockDevice] = []

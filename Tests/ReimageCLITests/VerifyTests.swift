@@ -106,6 +106,13 @@ import Testing
         #expect(try reimage("repair", "damaged.rimg", "healed.rimg").status == 3)
         #expect(try reimage("repair", "damaged.rimg", "damaged.rimg", "--force").status == 3)
         #expect(try reimage("repair", "damaged.rimg").status == 64)
+        // Neither start nor end: the records are enough.
+        var bytes = try #require(scratch.read("a.rimg"))
+        for place in Array(0..<4096) + Array(bytes.count - 5000..<bytes.count) { bytes[place] = 0 }
+        scratch.write(bytes, to: "middle.rimg")
+        let middle = try reimage("repair", "-q", "middle.rimg", "whole.rimg")
+        #expect(middle.status == 0, "\(middle.errors)")
+        #expect(middle.text == digest)
         #expect(try reimage("convert", "-q", "-f", "raw", "in.raw", "a.qcow2").status == 0)
         let other = try reimage("repair", "a.qcow2", "new.qcow2")
         #expect(other.status == 63)

@@ -157,7 +157,7 @@ struct ArchiveVerifier {
             summary.imageEndOffset = HostOffset(min(end + UInt64(Tail.byteCount), store.byteCount))
             summary.totalClusters = slots
             summary.allocatedClusters = stored.audit.counts.chunks
-            summary.compressedClusters = stored.audit.counts.chunks
+            summary.compressedClusters = stored.audit.compressedCount
         }
     }
 }

@@ -28,6 +28,8 @@ struct RecordAudit {
     private(set) var storedBytes: UInt64 = 0
     private(set) var codecs: UInt32 = 0
     private(set) var filters: UInt32 = 0
+    /// The CHNK records whose payload is shorter than the chunk.
+    private(set) var compressedCount: UInt64 = 0
 
     init(_ rules: RecordRules, takesUnknown: Bool) {
         self.rules = rules
@@ -109,6 +111,7 @@ struct RecordAudit {
             return try advance(from: claim.first, count: 1, .data)
         }
         counts.chunks += 1
+        if record.header.payloadByteCount < UInt64(chunk.rawByteCount) { compressedCount += 1 }
         rawBytes &+= UInt64(chunk.rawByteCount)
         storedBytes &+= record.header.payloadByteCount
         codecs |= 1 << UInt32(chunk.codec & 31)
