@@ -56,7 +56,7 @@ import Testing
             { bench, device in
                 bench.scratch.write(pattern(9 * Self.mebibyte), to: "in.raw")
                 return try image(bench, device)
-            }, because: "1 MiB (1048576 bytes) less than the 9 MiB")
+            }, because: "needs 9437184 bytes, 1048576 more than the target has")
     }
 
     @Test func whatHoldsTheSourceOrIsIt() throws {
