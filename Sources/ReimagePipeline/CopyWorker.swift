@@ -132,31 +132,14 @@ final class CopyWorker {
     private func count() throws(ImageError) -> CopySummary {
         var counts = CopySummary()
         try batch.map.forEachRun(in: 0..<batch.byteCount) { kind, range in
-            switch kind {
-            case .data: counts.dataByteCount += UInt64(range.count)
-            case .unreadable:
-                let start = batch.range.start + UInt64(range.lowerBound)
-                counts.addUnreadable(GuestRange(start: start, count: UInt64(range.count)))
-            case .zero, .hole: break
-            }
+            if kind == .data { counts.dataByteCount += UInt64(range.count) }
         }
-        // What was lost may be less than a grain, which then counts as data.
-        let grain = UInt64(batch.map.grainSize)
-        let endsWithData = batch.byteCount == batch.paddedByteCount
-        for run in batch.lost {
-            let start = batch.range.start + ((run.range.start - batch.range.start).roundedUp(to: grain) ?? 0)
-            let isLast = endsWithData && run.range.end == batch.range.end
-            let end =
-                isLast
-                ? run.range.end
-                : batch.range.start + (run.range.end - batch.range.start).roundedDown(to: grain)
-            guard start < end else {
-                counts.addUnreadable(run.range)
-                continue
-            }
-            for edge in [GuestRange(from: run.range.start, to: start), GuestRange(from: end, to: run.range.end)]
-            where !edge.isEmpty { counts.addUnreadable(edge) }
+        // Not by the map: what is lost may be less than a grain, which then counts as data.
+        for segment in batch.segments where segment.kind == .unreadable {
+            let start = batch.range.start + UInt64(segment.range.lowerBound)
+            counts.addUnreadable(GuestRange(start: start, count: UInt64(segment.range.count)))
         }
+        for run in batch.lost { counts.addUnreadable(run.range) }
         return counts
     }
 }
