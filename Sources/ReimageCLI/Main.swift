@@ -6,8 +6,13 @@ struct ReimageMain {
     static func main() {
         Signals.install()
         do {
-            var command = try parse(Array(CommandLine.arguments.dropFirst()))
-            try command.run()
+            let arguments = Array(CommandLine.arguments.dropFirst())
+            if let request = InfoRequest(plain: arguments) {
+                try request.run()
+            } else {
+                var command = try parse(arguments)
+                try command.run()
+            }
             Signals.finish()
         } catch let error as ImageError {
             Console.error(error)
@@ -26,7 +31,10 @@ struct ReimageMain {
     private static func parse(_ arguments: [String]) throws -> any ParsableCommand {
         let arguments = arguments.withResumeMode
         let verb = Root.configuration.subcommands.first { $0.configuration.commandName == arguments.first }
-        if let command = try? verb?.parseAsRoot(Array(arguments.dropFirst())) { return command }
+        // For `--help` it gives another command, which knows nothing of the root.
+        if let verb, let command = try? verb.parseAsRoot(Array(arguments.dropFirst())), type(of: command) == verb {
+            return command
+        }
         return try Root.parseAsRoot(arguments)
     }
 }

@@ -28,13 +28,12 @@ struct Info: ParsableCommand {
     @OptionGroup var opening: OpeningOptions
 
     func run() throws {
+        var request = InfoRequest(image)
+        request.format = format
+        request.isJSON = report.isJSON
         // What the format would say in passing is part of the description here.
-        let opened = try opening.opener(isQuiet: true).open(image, format: format, opensReferences: false)
-        let info: ImageInfo
-        do throws(ImageError) { info = try opened.image.info() } catch { throw error.inFile(image) }
-        var text = InfoText(name: image, format: opened.image.format, info: info, isGuess: !opened.formatIsKnown)
-        if case .store(let store) = opened.source.bytes { text.storedSize = store.allocatedByteCount }
-        if report.isJSON { Console.result(try jsonText(text.json())) } else { text.print() }
+        request.opener = opening.opener(isQuiet: true)
+        try request.run()
     }
 }
 
