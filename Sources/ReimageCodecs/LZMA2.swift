@@ -38,8 +38,8 @@ final class LZMA2Chain {
         var produced: Int
     }
 
-    /// A chain with preset 6 and a dictionary of `dictionarySize` bytes.
-    init(dictionarySize: Int) throws(ImageError) {
+    /// A chain with a dictionary of `dictionarySize` bytes; all else that an encoder needs is that of `preset`, 0 to 9.
+    init(dictionarySize: Int, preset: UInt32 = 6) throws(ImageError) {
         guard lzma2Dictionaries.contains(dictionarySize) else {
             throw ImageError(.invalidArgument, "an LZMA2 dictionary of \(dictionarySize) bytes is out of range")
         }
@@ -48,8 +48,8 @@ final class LZMA2Chain {
         unsafe stream = .allocate(capacity: 1)
         unsafe stream.initialize(to: lzma_stream())
         unsafe stream.pointee.allocator = LZMA2Memory.allocator
-        // The preset is one that every liblzma has.
-        unsafe lzma_lzma_preset(options, 6)
+        // The presets are some that every liblzma has.
+        unsafe lzma_lzma_preset(options, preset)
         unsafe options.pointee.dict_size = UInt32(dictionarySize)
     }
 
@@ -61,15 +61,7 @@ final class LZMA2Chain {
 
     /// Starts the chain anew; memory of the run before is used again.
     func start(_ filter: LZMA2Filter, encoding: Bool) throws(ImageError) {
-        var filters = unsafe [lzma_filter](repeating: lzma_filter(), count: 3)
-        var count = 0
-        if let id = filter.id {
-            unsafe filters[count] = lzma_filter(id: id, options: nil)
-            count += 1
-        }
-        unsafe filters[count] = lzma_filter(id: 0x21, options: UnsafeMutableRawPointer(options))
-        // LZMA_VLI_UNKNOWN, a macro that the importer cannot read, ends the list.
-        unsafe filters[count + 1] = lzma_filter(id: .max, options: nil)
+        let filters = unsafe filters(filter)
         let result = unsafe encoding ? lzma_raw_encoder(stream, filters) : lzma_raw_decoder(stream, filters)
         switch result {
         case LZMA_OK: return
@@ -80,6 +72,22 @@ final class LZMA2Chain {
         default: throw .noMemory(for: "LZMA2 \(encoding ? "encoder" : "decoder")")
         }
     }
+
+    private func filters(_ filter: LZMA2Filter) -> [lzma_filter] {
+        var filters = unsafe [lzma_filter](repeating: lzma_filter(), count: 3)
+        var count = 0
+        if let id = filter.id {
+            unsafe filters[count] = lzma_filter(id: id, options: nil)
+            count += 1
+        }
+        unsafe filters[count] = lzma_filter(id: 0x21, options: UnsafeMutableRawPointer(options))
+        // LZMA_VLI_UNKNOWN, a macro that the importer cannot read, ends the list.
+        unsafe filters[count + 1] = lzma_filter(id: .max, options: nil)
+        return unsafe filters
+    }
+
+    /// What the chain holds while it encodes, in bytes.
+    var encoderByteCount: Int { unsafe Int(clamping: lzma_raw_encoder_memusage(filters(.none))) }
 
     /// Runs the chain over all of `input` until it ends, fails, or `output` is full.
     func run(_ input: UnsafeRawBufferPointer, _ output: UnsafeMutableRawBufferPointer) -> Progress {

@@ -21,6 +21,11 @@ public final class LZMA2Encoder {
         unsafe String(cString: lzma_version_string())
     }
 
+    /// What an encoder holds, in bytes; 0 for a dictionary out of range.
+    public static func byteCount(dictionarySize: Int) -> Int {
+        (try? LZMA2Chain(dictionarySize: dictionarySize))?.encoderByteCount ?? 0
+    }
+
     /// Appends the stored form of `source` behind `filter` to `output` and gives `true`; `false`, and nothing is
     /// appended, where it is longer than the free capacity.
     /// - Throws: `.exhausted` where there is no memory, `.unsupported` for a filter that this liblzma lacks.

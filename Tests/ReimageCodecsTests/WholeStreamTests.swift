@@ -95,6 +95,33 @@ import Testing
         #expect(theirs == stream)
     }
 
+    /// Code is better behind its filter, text behind none; and what a piece of each part tells holds for the whole.
+    @Test func lzma2FiltersAreChosenByATrial() throws {
+        let encoder = try LZMA2Encoder(dictionarySize: 4 << 20)
+        let choice = try LZMA2FilterChoice()
+        for (bytes, expected) in [
+            (Self.code(Self.chunk), LZMA2Filter.x86), (Self.code(3 << 20), .x86), (sampleBytes(100_000), .none),
+            (sampleBytes(1), .none), ([], .none),
+        ] {
+            let found = try bytes.withBytes { (bytes) throws(ImageError) in
+                try choice.best(of: LZMA2Filter.allCases, for: bytes)
+            }
+            #expect(found == expected)
+            let lengths = try LZMA2Filter.allCases.map { filter in
+                try encode(bytes) { (source, output) throws(ImageError) in
+                    try encoder.encode(source, filter: filter, into: &output)
+                }?.count ?? .max
+            }
+            #expect(lengths[Int(found.rawValue)] == lengths.min())
+        }
+        let only = try sampleBytes(9).withBytes { (bytes) throws(ImageError) in
+            try choice.best(of: [.arm64], for: bytes)
+        }
+        #expect(only == .arm64)
+        #expect(LZMA2FilterChoice.byteCount > 1 << 20 && LZMA2FilterChoice.byteCount < 8 << 20)
+        #expect(LZMA2Encoder.byteCount(dictionarySize: 16 << 20) / (16 << 20) == 11)
+    }
+
     @Test func lzma2RefusesDictionariesOutOfRange() {
         for size in [0, -1, 4095, (1 << 30) + 1, .max] {
             #expect(throws: ImageError.self) { try LZMA2Encoder(dictionarySize: size) }

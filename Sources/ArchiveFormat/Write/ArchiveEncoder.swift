@@ -42,14 +42,14 @@ final class ArchiveEncoder: ChunkEncoder {
         case store
         case deflate(DeflateEncoder)
         case zstd(ZstdEncoder)
-        case lzma2(LZMA2Encoder, [LZMA2Filter])
+        case lzma2(LZMA2Encoder, LZMA2FilterChoice, [LZMA2Filter])
     }
 
     private let geometry: Geometry
     private let isSizeLate: Bool
     private let engine: Engine
     private let probe: ZstdEncoder?
-    /// What the probe and every filter but the first one give.
+    /// What the probe gives.
     private var trial = AlignedBuffer(byteCount: 0)
     private(set) var facts: [UInt8] = []
 
@@ -62,7 +62,8 @@ final class ArchiveEncoder: ChunkEncoder {
             case .store: .store
             case .deflate(let level): .deflate(try DeflateEncoder(level: level))
             case .zstd(let level): .zstd(try ZstdEncoder(level: level, chunkSize: size))
-            case .lzma2(let filters): .lzma2(try LZMA2Encoder(dictionarySize: size), filters)
+            case .lzma2(let filters):
+                .lzma2(try LZMA2Encoder(dictionarySize: size), try LZMA2FilterChoice(), filters)
             }
         probe = settings.probes ? try ZstdEncoder(level: 1, chunkSize: size) : nil
     }
@@ -111,7 +112,7 @@ final class ArchiveEncoder: ChunkEncoder {
         case .store: break
         case .deflate: known.append(ChunkMethod(.deflate))
         case .zstd: known.append(ChunkMethod(.zstd))
-        case .lzma2(_, let filters): known += filters.map { ChunkMethod(.lzma2, filter: $0) }
+        case .lzma2(_, _, let filters): known += filters.map { ChunkMethod(.lzma2, filter: $0) }
         }
         return known.first { $0.name == name }
     }
@@ -131,11 +132,10 @@ final class ArchiveEncoder: ChunkEncoder {
             if try encoder.encode(chunk, into: &output) { found = ChunkMethod(.deflate) }
         case .zstd(let encoder):
             if try encoder.encode(chunk, into: &output) { found = ChunkMethod(.zstd) }
-        case .lzma2(let encoder, let filters):
-            for filter in filters {
-                if try append(chunk, encoder, filter, to: &output, ifShorterThan: found == nil ? nil : start) {
-                    found = ChunkMethod(.lzma2, filter: filter)
-                }
+        case .lzma2(let encoder, let choice, let filters):
+            let filter = try choice.best(of: filters, for: chunk)
+            if try encoder.encode(chunk, filter: filter, into: &output) {
+                found = ChunkMethod(.lzma2, filter: filter)
             }
         }
         let count = output.byteCount - start
@@ -148,38 +148,13 @@ final class ArchiveEncoder: ChunkEncoder {
     private func passesProbe(_ chunk: RawSpan) throws(ImageError) -> Bool {
         guard let probe, chunk.byteCount >= 32768 else { return true }
         let start = chunk.extracting(0..<max(4096, chunk.byteCount / 8))
-        let count = try attempt(start) { (source, output) throws(ImageError) in
-            try probe.encode(source, into: &output)
-        }
-        return count.map { Self.saves($0, of: start.byteCount) } ?? false
-    }
-
-    /// Appends what `encoder` makes of `chunk` to `output`; in place of what lies there behind byte `start`, and only
-    /// where it is shorter, if that is given.
-    private func append(
-        _ chunk: RawSpan, _ encoder: LZMA2Encoder, _ filter: LZMA2Filter, to output: inout OutputRawSpan,
-        ifShorterThan start: Int?
-    ) throws(ImageError) -> Bool {
-        guard let start else { return try encoder.encode(chunk, filter: filter, into: &output) }
-        let known = output.byteCount - start
-        let count = try attempt(chunk) { (source, output) throws(ImageError) in
-            try encoder.encode(source, filter: filter, into: &output)
-        }
-        guard let count, count < known else { return false }
-        output.removeLast(known)
-        trial.withBytes(0..<count) { output.append(contentsOf: $0) }
-        return true
-    }
-
-    /// Encodes `source` into `trial`, and gives the length; `nil` where it does not fit.
-    private func attempt(
-        _ source: RawSpan, _ encode: (RawSpan, inout OutputRawSpan) throws(ImageError) -> Bool
-    ) throws(ImageError) -> Int? {
-        let bound = Self.bound(ofChunk: source.byteCount)
+        let bound = Self.bound(ofChunk: start.byteCount)
         if trial.byteCount < bound { trial = AlignedBuffer(byteCount: bound) }
         var fits = false
-        let count = try trial.fill(0..<bound) { (output) throws(ImageError) in fits = try encode(source, &output) }
-        return fits ? count : nil
+        let count = try trial.fill(0..<bound) { (output) throws(ImageError) in
+            fits = try probe.encode(start, into: &output)
+        }
+        return fits && Self.saves(count, of: start.byteCount)
     }
 
     /// The room in which every library encodes a chunk of `byteCount` bytes without a detour, whatever it holds.
