@@ -31,12 +31,11 @@ public final class ZstdEncoder {
     /// - Throws: `.invalidArgument` for a level that is none, `.exhausted` where there is no memory for it.
     public convenience init(level: Int, chunkSize: Int) throws(ImageError) {
         try self.init(level: level)
-        let chosen = ZSTD_getCParams(Int32(level), UInt64(chunkSize), 0)
-        let windowLog = min(chosen.windowLog, UInt32(max(chunkSize, 1).trailingZeroBitCount))
+        let chosen = Self.parameters(level: level, chunkSize: chunkSize)
         // What is left at 0 falls back to the library's own choice, so nothing of the level must stay behind.
         unsafe ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, ZSTD_defaultCLevel())
         let values: [(ZSTD_cParameter, Int32)] = [
-            (ZSTD_c_windowLog, Int32(windowLog)), (ZSTD_c_chainLog, Int32(chosen.chainLog)),
+            (ZSTD_c_windowLog, Int32(chosen.windowLog)), (ZSTD_c_chainLog, Int32(chosen.chainLog)),
             (ZSTD_c_hashLog, Int32(chosen.hashLog)), (ZSTD_c_searchLog, Int32(chosen.searchLog)),
             (ZSTD_c_minMatch, Int32(chosen.minMatch)), (ZSTD_c_targetLength, Int32(chosen.targetLength)),
             (ZSTD_c_strategy, Int32(chosen.strategy.rawValue)), (ZSTD_c_dictIDFlag, 0),
@@ -46,6 +45,17 @@ public final class ZstdEncoder {
                 throw ImageError(.invalidArgument, "libzstd takes no chunks of \(chunkSize) bytes")
             }
         }
+    }
+
+    /// What an encoder of ``init(level:chunkSize:)`` holds, in bytes.
+    public static func byteCount(level: Int, chunkSize: Int) -> Int {
+        ZSTD_estimateCCtxSize_usingCParams(parameters(level: level, chunkSize: chunkSize))
+    }
+
+    private static func parameters(level: Int, chunkSize: Int) -> ZSTD_compressionParameters {
+        var chosen = ZSTD_getCParams(Int32(level), UInt64(chunkSize), 0)
+        chosen.windowLog = min(chosen.windowLog, UInt32(max(chunkSize, 1).trailingZeroBitCount))
+        return chosen
     }
 
     /// The version of libzstd that does the work, for instance `1.5.4`.

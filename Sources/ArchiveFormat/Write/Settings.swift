@@ -65,7 +65,7 @@ struct WriterSettings: Sendable {
             throw ImageError(.unsupported, "a rimg archive holds a whole disk, and has no image below it")
         }
         let profile: Profile = try values.choice("profile") ?? .balanced
-        (chunkLog2, coding, probes) = Self.choices(of: profile)
+        (chunkLog2, coding) = Self.choices(of: profile)
         if let size = try values.size("chunk_size") {
             let log2 = size.trailingZeroBitCount
             guard size != 0, size == 1 << UInt64(log2), Geometry.chunkLog2s.contains(log2) else {
@@ -74,8 +74,9 @@ struct WriterSettings: Sendable {
             chunkLog2 = log2
         }
         if let compression = plan.compression { coding = try Self.coding(compression, instead: coding) }
-        if coding == .store { probes = false }
-        adopts = values["profile"] == nil && plan.compression?.level == nil && !plan.recompresses
+        probes = Self.probes(coding, of: profile)
+        let mayAdopt = values["profile"] == nil && plan.compression?.level == nil
+        adopts = mayAdopt && !plan.recompresses
         dedupWindow = try values.flag("dedup") ?? true ? Self.defaultWindow : 0
         keepsHoles = try values.flag("hole_info") ?? true
         seed = Array((values["seed"] ?? "").utf8)
@@ -84,6 +85,8 @@ struct WriterSettings: Sendable {
         var options = plan.options.filter { $0.key != "seed" }
         options["codec"] = plan.compression?.codec?.name
         options["level"] = plan.compression?.level.map(String.init)
+        // Whoever goes on with the archive must choose the same, or its chunks would be of two kinds.
+        if mayAdopt, plan.recompresses { options["recompress"] = "on" }
         if !options.isEmpty { members["options"] = .object(options.mapValues { .text($0) }) }
         if !stamp.isDeterministic {
             members["tool"] = .text("reimage")
@@ -110,15 +113,26 @@ struct WriterSettings: Sendable {
         return .object(members)
     }
 
-    private static func choices(of profile: Profile) -> (chunkLog2: Int, coding: Coding, probes: Bool) {
+    private static func choices(of profile: Profile) -> (chunkLog2: Int, coding: Coding) {
         switch profile {
-        case .store: (20, .store, false)
-        case .fast: (20, .zstd(level: 1), true)
-        case .balanced: (20, .zstd(level: 3), true)
-        case .mount: (18, .zstd(level: 3), true)
-        case .tight: (20, .zstd(level: 9), true)
-        case .small: (22, .lzma2(LZMA2Filter.allCases), true)
-        case .max: (24, .lzma2(LZMA2Filter.allCases), false)
+        case .store: (20, .store)
+        case .fast: (20, .zstd(level: 1))
+        case .balanced: (20, .zstd(level: 3))
+        case .mount: (18, .zstd(level: 3))
+        case .tight: (20, .zstd(level: 9))
+        case .small: (22, .lzma2(LZMA2Filter.allCases))
+        case .max: (24, .lzma2(LZMA2Filter.allCases))
+        }
+    }
+
+    /// Whether the start of each chunk is tried first. zstd's lowest levels pass over what does not shrink nearly as
+    /// quickly themselves: there the trial costs every other chunk more than it saves.
+    private static func probes(_ coding: Coding, of profile: Profile) -> Bool {
+        switch coding {
+        case .store: false
+        case .zstd(let level): level > 3
+        case .deflate: true
+        case .lzma2: profile != .max
         }
     }
 
@@ -142,10 +156,17 @@ struct WriterSettings: Sendable {
         }
     }
 
-    /// What one encoder holds: LZMA2 takes 11.5 times its dictionary.
+    /// What one encoder holds, in bytes.
     var encoderByteCount: Int {
-        if case .lzma2 = coding { return (1 << chunkLog2) * 23 / 2 }
-        return 0
+        let size = 1 << chunkLog2
+        let probe = probes ? ZstdEncoder.byteCount(level: 1, chunkSize: size) + size / 8 : 0
+        switch coding {
+        case .store: return 0
+        // libdeflate's tables, for its highest levels.
+        case .deflate: return probe + 2 << 20
+        case .zstd(let level): return probe + ZstdEncoder.byteCount(level: level, chunkSize: size)
+        case .lzma2: return probe + LZMA2Encoder.byteCount(dictionarySize: size) + LZMA2FilterChoice.byteCount
+        }
     }
 
     /// How a disk of `byteCount` bytes is cut: leaf ranges grow until there are at most 2^18 of them. They do not where
