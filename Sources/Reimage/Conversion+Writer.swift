@@ -111,6 +111,7 @@ extension Conversion {
             job.sharing = sharing
             job.dataSink = place.data?.sink
             job.base = base
+            job.announce = { tell($0, writer.needs) }
             return try job.run()
         }
         guard case .random(let disk) = content else {
@@ -131,6 +132,13 @@ extension Conversion {
         let summary = try job.run()
         try replay.finish()
         return summary
+    }
+
+    /// Says what memory the copy takes, where that is much.
+    private func tell(_ memory: WorkerMemory, _ needs: WriterNeeds) {
+        let chunk = humanSize(UInt64(needs.chunkSize))
+        let choice = writerOptions["profile"].map { "profile \($0)" } ?? "encoding chunks of \(chunk)"
+        if let text = memory.remark(on: choice) { note(Note("\(target): \(text)")) }
     }
 }
 

@@ -154,7 +154,8 @@ public struct WriterNeeds: Sendable, Hashable {
     /// Whether its encoders may be asked to ``ChunkEncoder/adopt(_:_:of:)`` chunks as the source stores them.
     public var adopts: Bool
 
-    /// The memory that one encoder takes, in bytes. Where it is much, no more of them work than there are processors.
+    /// The memory that one encoder takes, in bytes. Where it is much, no more of them work than there are processors, and
+    /// than there is memory for.
     public var encoderByteCount = 0
 
     /// What a writer whose tables lie before the data must know to write to a pipe.

@@ -56,6 +56,8 @@ public struct CopyJob {
     public var reading = Reading.content
     /// Lets data be shared with the source's files instead of being read; neither with a digest nor with a base.
     public var sharing: BlockSharing?
+    /// Hears on how many threads the copy works and what memory they take, before they start.
+    public var announce: (WorkerMemory) -> Void = { _ in }
 
     /// How much of the source a copy looks at.
     public enum Reading: Sendable, Hashable {
@@ -123,7 +125,9 @@ public struct CopyJob {
         let shared = CopyWorker.Shared(
             feed: feed, committer: committer, needs: needs, digest: digest, batchSize: batchSize, options: options,
             pace: Pace(options.bytesPerSecond), base: base, reading: reading, adopts: adopts)
-        try runOnThreads(threadCount(needs)) { (_) throws(ImageError) in
+        let memory = WorkerMemory(needs, batchSize: batchSize, options)
+        announce(memory)
+        try runOnThreads(memory.threadCount) { (_) throws(ImageError) in
             // A failure is told to the committer first, so that threads that stop because of it come second.
             do throws(ImageError) {
                 try CopyWorker(shared, encoder: makeEncoder()).run()
@@ -134,12 +138,6 @@ public struct CopyJob {
         if let failure = committer.failure { throw failure }
         try options.cancellation.check()
         return try committer.finish(byteCount: feed.finalByteCount())
-    }
-
-    /// Threads beyond the processors fill the time in which others wait for the disk. Encoders with large tables take far
-    /// longer than that, and slow each other down.
-    private func threadCount(_ needs: WriterNeeds) -> Int {
-        needs.encoderByteCount > 32 << 20 ? min(options.threadCount, processorCount()) : options.threadCount
     }
 }
 

@@ -12,6 +12,8 @@ public struct JobOptions: Sendable {
     public var cancellation: Cancellation
     /// The most guest data to deal with in a second, in bytes; `nil` is without limit.
     public var bytesPerSecond: UInt64?
+    /// The memory that the job may take, in bytes, as far as fewer threads save any; `nil` asks the system.
+    public var availableByteCount: UInt64?
 
     /// - Parameter threadCount: two a processor where not given, since half of them wait for the disk.
     public init(

@@ -1,0 +1,52 @@
+import ReimageCore
+import Testing
+
+@testable import ReimagePipeline
+
+/// How many threads there is memory for.
+@Suite struct WorkerMemoryTests {
+    private static let mebibyte: UInt64 = 1 << 20
+
+    private func memory(_ encoder: UInt64, chunk: Int = 16 << 20, threads: Int, available: UInt64?) -> WorkerMemory {
+        var needs = WriterNeeds(chunkSize: chunk, grainSize: 512, encodedBound: chunk)
+        needs.encoderByteCount = Int(encoder)
+        var options = JobOptions(threadCount: threads)
+        options.availableByteCount = available
+        return WorkerMemory(needs, batchSize: max(chunk, CopyJob.batchSize), options)
+    }
+
+    @Test func littleIsNotAsked() {
+        let memory = memory(Self.mebibyte, chunk: 1 << 20, threads: 7, available: 1)
+        #expect(memory.threadCount == 7 && memory.availableByteCount == nil)
+        #expect(memory.remark(on: "this") == nil)
+    }
+
+    @Test func largeChunksCountWithoutTables() throws {
+        // 64 MiB and what becomes of them, on each thread.
+        let memory = memory(0, chunk: 64 << 20, threads: 4, available: 300 * Self.mebibyte)
+        #expect(memory.byteCountPerThread == 128 * Self.mebibyte)
+        #expect(memory.threadCount == 2 && memory.wantedThreadCount == 4)
+        let remark = try #require(memory.remark(on: "this"))
+        #expect(
+            remark
+                == "this takes up to 288 MiB of memory on 2 threads; 300 MiB are available, too little for 4 threads.")
+    }
+
+    @Test func largeTablesTakeNoMoreThreadsThanProcessors() {
+        #expect(memory(33 * Self.mebibyte, threads: 256, available: .max).threadCount < 256)
+        #expect(memory(31 * Self.mebibyte, chunk: 65536, threads: 200, available: .max).threadCount == 200)
+    }
+
+    @Test func enoughIsSaidAndChangesNothing() {
+        let memory = memory(200 * Self.mebibyte, threads: 1, available: 264 * Self.mebibyte)
+        #expect(memory.threadCount == 1)
+        #expect(memory.remark(on: "profile max") == "profile max takes up to 264 MiB of memory on one thread.")
+    }
+
+    @Test(arguments: [0, 1, 263]) func tooLittleForOneThreadGoesOn(_ available: UInt64) throws {
+        let memory = memory(200 * Self.mebibyte, threads: 1, available: available * Self.mebibyte)
+        #expect(memory.threadCount == 1)
+        let remark = try #require(memory.remark(on: "profile max"))
+        #expect(remark.contains("264 MiB") && remark.contains("only \(available) MiB are available"), "\(remark)")
+    }
+}
