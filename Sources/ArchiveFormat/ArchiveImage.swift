@@ -66,7 +66,7 @@ final class ArchiveImage: DiskImage {
 
     func info() throws(ImageError) -> ImageInfo {
         switch disk {
-        case .success(let disk): return disk.index.info(store, remarks: remarks)
+        case .success(let disk): return try disk.index.info(store, remarks: remarks)
         case .failure:
             let reach = try ArchiveReach(store, header)
             return ImageInfo(

@@ -2,9 +2,19 @@
 public enum InfoValue: Hashable, Sendable {
     case text(String)
     case number(UInt64)
+    /// A share, in hundredths of a percent.
+    case hundredths(UInt64)
     case flag(Bool)
     case list([InfoValue])
     case fields([InfoField])
+}
+
+extension InfoValue {
+    /// How much of `whole` is `part`, which is at most all of it; 0 of nothing.
+    public static func percent(_ part: UInt64, of whole: UInt64) -> InfoValue {
+        guard whole > 0 else { return .hundredths(0) }
+        return .hundredths(whole.dividingFullWidth(min(part, whole).multipliedFullWidth(by: 10_000)).quotient)
+    }
 }
 
 /// A named value.
@@ -97,6 +107,7 @@ extension InfoValue: Encodable {
             for field in fields { try container.encode(field.value, forKey: FieldKey(stringValue: field.name)) }
         case .text(let text): try Self.encode(text, to: encoder)
         case .number(let number): try Self.encode(number, to: encoder)
+        case .hundredths(let count): try Self.encode(Double(count) / 100, to: encoder)
         case .flag(let flag): try Self.encode(flag, to: encoder)
         case .list(let list): try Self.encode(list, to: encoder)
         }

@@ -39,7 +39,7 @@ final class RecoveredImage: DiskImage {
 
     func info() throws(ImageError) -> ImageInfo {
         switch disk.index.basis {
-        case .root(let index): return index.info(disk.store, remarks: remarks)
+        case .root(let index): return try index.info(disk.store, remarks: remarks)
         case .scan(let scan):
             return ImageInfo(
                 virtualSize: scan.rules.geometry.byteCount, clusterSize: scan.rules.geometry.chunkSize,

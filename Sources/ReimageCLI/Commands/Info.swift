@@ -114,8 +114,18 @@ struct InfoText {
             }
         }
         if !info.specific.isEmpty { line("format specific", "") }
-        for field in info.specific { Console.result("    \(field.name): \(text(field.value))") }
+        for field in info.specific { print(field) }
         for remark in info.remarks { line("remark", remark) }
+    }
+
+    /// Prints a field of the format's own; a list of things with fields takes a line for each.
+    private func print(_ field: InfoField) {
+        guard case .list(let values) = field.value, case .fields = values.first else {
+            Console.result("    \(field.name): \(text(field.value))")
+            return
+        }
+        Console.result("    \(field.name):")
+        for value in values { Console.result("        \(text(value))") }
     }
 
     private func line(_ label: String, _ value: String) {
@@ -124,10 +134,16 @@ struct InfoText {
 
     private func size(_ count: UInt64) -> String { "\(humanSize(count)) (\(count) bytes)" }
 
+    private func percent(_ hundredths: UInt64) -> String {
+        let rest = hundredths % 100
+        return "\(hundredths / 100).\(rest < 10 ? "0" : "")\(rest)"
+    }
+
     private func text(_ value: InfoValue) -> String {
         switch value {
         case .text(let text): text.printable
         case .number(let number): String(number)
+        case .hundredths(let count): percent(count)
         case .flag(let flag): String(flag)
         case .list(let values): values.isEmpty ? "none" : values.map(text).joined(separator: "; ")
         case .fields(let fields): fields.map { "\($0.name) \(text($0.value))" }.joined(separator: ", ")

@@ -3,7 +3,8 @@ internal import ReimageCore
 
 extension ArchiveIndex {
     /// What the archive says of itself.
-    func info(_ store: any ByteStore, remarks: [String]) -> ImageInfo {
+    /// - Throws: `.unreadable` on an I/O error; what is damaged is remarked on.
+    func info(_ store: any ByteStore, remarks: [String]) throws(ImageError) -> ImageInfo {
         var remarks = remarks
         var fields = header.infoFields
         // What was left of a damaged archive has a digest, but not that of a disk.
@@ -20,6 +21,16 @@ extension ArchiveIndex {
             InfoField("data-size", .number(footer.rawBytes)),
             InfoField("stored-size", .number(footer.storedBytes)),
         ]
+        fields += shares
+        let tally = try MethodTally(self, store)
+        if tally.chunks > 0 { fields.append(InfoField("compression", tally.info)) }
+        remarks += tally.remarks(ofChunks: footer.counts.chunks)
+        switch Result(catching: { () throws(ImageError) in try ErrorsList(self, store) }) {
+        case .success(let errors):
+            fields += errors.fields
+            remarks += errors.remarks
+        case .failure(let error): remarks.append("The list of unreadable ranges cannot be read: \(error.message).")
+        }
         switch Result(catching: { () throws(ImageError) in try metadata(store) }) {
         case .success(let metadata): fields.append(InfoField("metadata", JSONValue.object(metadata.members).info))
         case .failure(let error): remarks.append("The archive's metadata cannot be read: \(error.message).")
@@ -27,6 +38,16 @@ extension ArchiveIndex {
         return ImageInfo(
             virtualSize: geometry.byteCount, clusterSize: geometry.chunkSize, uniqueID: header.uniqueID,
             specific: fields, remarks: remarks)
+    }
+
+    /// How much of the disk's slots is zeros, how much of those with data was stored before, and how short the rest got.
+    private var shares: [InfoField] {
+        let counts = footer.counts
+        return [
+            InfoField("zero-percent", .percent(counts.zeros + counts.unallocated, of: geometry.slots)),
+            InfoField("duplicate-percent", .percent(counts.duplicates, of: counts.chunks + counts.duplicates)),
+            InfoField("stored-percent", .percent(footer.storedBytes, of: footer.rawBytes)),
+        ]
     }
 
     /// What the user should know of a whole archive.
@@ -90,8 +111,11 @@ extension FileHeader {
 extension ChunkMethod {
     /// The names of the codecs whose bits are set.
     static func names(ofCodecs bits: UInt32) -> [String] {
-        (0..<UInt8(UInt32.bitWidth)).filter { bits >> UInt32($0) & 1 == 1 }.map { number in
-            Codec(rawValue: number).map { "\($0)" } ?? "codec-\(number)"
-        }
+        (0..<UInt8(UInt32.bitWidth)).filter { bits >> UInt32($0) & 1 == 1 }.map(name(ofCodec:))
+    }
+
+    /// The name of the codec of this number, which may be one of a later version.
+    static func name(ofCodec number: UInt8) -> String {
+        Codec(rawValue: number).map { "\($0)" } ?? "codec-\(number)"
     }
 }
