@@ -14,7 +14,8 @@ struct Compare: ParsableCommand {
             same, 1 different, 2 could not compare.
 
             Archives (rimg) are compared by the digests that they keep, and only what these do not settle is read: of \
-            two archives little more than what differs. --json then lists every run of 64 KiB blocks that differs.
+            two archives little more than what differs. --json then says so with "from-index", and lists every run of \
+            64 KiB blocks that differs.
 
             EXAMPLES
               reimage compare vm.qcow2 disk.raw
@@ -123,6 +124,7 @@ struct Compare: ParsableCommand {
         fields.add("sizes", [outcome.sizes.0, outcome.sizes.1])
         if let differences = outcome.differences {
             fields.add("compared-by", "digest")
+            fields.add("from-index", true)
             fields.add("differing-blocks", differences.runs.map(Self.fields))
             if differences.isCut { fields.add("differing-blocks-cut", true) }
         }

@@ -11,7 +11,7 @@ struct Digest: ParsableCommand {
         abstract: "Prints the content digest of a disk: equal for every format that holds the same bytes.",
         discussion: """
             Holes are not read. With several images each line names its image. Of an archive (rimg) the index tells the \
-            digest, and no data is read; --read proves it.
+            digest, and no data is read; --read proves it. --json says so with "from-index".
 
             EXAMPLES
               reimage digest vm.qcow2
@@ -41,12 +41,14 @@ struct Digest: ParsableCommand {
     func run() throws {
         var rows: [JSONFields] = []
         for image in images {
-            let (digest, isPartial) = try digest(of: image)
-            let text = isPartial ? partialDigest(digest) : digest.description
+            let found = try digest(of: image)
+            let text = found.isPartial ? partialDigest(found.digest) : found.digest.description
             if report.isJSON {
                 var row = JSONFields()
                 row.add("filename", image)
-                row.add(isPartial ? "partial-digest" : "digest", text)
+                row.add(found.isPartial ? "partial-digest" : "digest", text)
+                // What was read proves itself; an index is believed.
+                if found.isFromIndex { row.add("from-index", true) }
                 rows.append(row)
             } else {
                 Console.result(images.count == 1 ? text : "\(text)  \(image.printable)")
@@ -55,7 +57,13 @@ struct Digest: ParsableCommand {
         if report.isJSON { Console.result(try jsonText(rows)) }
     }
 
-    private func digest(of image: String) throws -> (digest: ContentDigest, isPartial: Bool) {
+    private struct Found {
+        var digest: ContentDigest
+        var isPartial = false
+        var isFromIndex = false
+    }
+
+    private func digest(of image: String) throws -> Found {
         let opened = try opening.opener(isQuiet: work.quiet).open(image, format: format, snapshot: snapshot)
         return try work.run { options in
             do throws(ImageError) {
@@ -64,9 +72,9 @@ struct Digest: ParsableCommand {
                     if !work.quiet, !report.isJSON {
                         Console.note(Note("\(image): the digest is what the archive's index tells; --read proves it."))
                     }
-                    return (disk.contentDigest, false)
+                    return Found(digest: disk.contentDigest, isFromIndex: true)
                 }
-                return (try content.digest(options), opened.image.isPartial)
+                return Found(digest: try content.digest(options), isPartial: opened.image.isPartial)
             } catch {
                 throw error.inFile(image)
             }
