@@ -11,35 +11,13 @@ import Testing
     private static let partial = ".out.rimg.partial"
     private static let arguments = ["convert", "-q", "-f", "raw", "--chunk-size", "64k", "in.raw", "out.rimg"]
 
-    /// A disk of six leaf ranges of 256 MiB, with `mebibytes` of data in each.
-    private func makeDisk(_ mebibytes: Int) throws {
-        scratch.write([], to: "in.raw")
-        let file = try #require(FileHandle(forWritingAtPath: scratch.file("in.raw")))
-        var random = SeededGenerator(seed: 12)
-        for range in 0..<6 {
-            var bytes: [UInt8] = []
-            bytes.reserveCapacity(mebibytes << 20)
-            let noise = (0..<8192).map { _ in UInt8.random(in: 0...255, using: &random) }
-            while bytes.count < mebibytes << 20 {
-                // Of every 16 KiB one half repeats, and the other starts with something of its own.
-                bytes += noise
-                bytes += pattern(8184)
-                for shift in 0..<8 { bytes.append(UInt8(truncatingIfNeeded: (bytes.count + range) >> (8 * shift / 2))) }
-            }
-            try file.seek(toOffset: UInt64(range) << 28 + UInt64(range) * 12345)
-            try file.write(contentsOf: Data(bytes))
-        }
-        try file.truncate(atOffset: 6 << 28 - 77)
-        try file.close()
-    }
-
     private func run(_ more: String..., seconds: Double = 60) throws -> ProgramResult {
         try #require(Program.reimage).run(
             Self.arguments + more, in: scratch.path, environment: Self.environment, seconds: seconds)
     }
 
     @Test func aKillAtAnyMoment() throws {
-        try makeDisk(2)
+        try scratch.writeSixRanges(2, to: "in.raw")
         let clock = ContinuousClock()
         let begun = clock.now
         #expect(try run().status == 0)
@@ -67,7 +45,7 @@ import Testing
     }
 
     @Test func anInterruptTellsHowToGoOn() throws {
-        try makeDisk(2)
+        try scratch.writeSixRanges(2, to: "in.raw")
         #expect(try run().status == 0)
         let expected = try #require(scratch.read("out.rimg"))
         try FileManager.default.removeItem(atPath: scratch.file("out.rimg"))
@@ -88,16 +66,10 @@ import Testing
         let before = scratch.read(Self.partial)
         let other = try run("--resume", "--no-dedup")
         #expect(other.status == 3 && other.errors.contains("begun otherwise"), "\(other.errors)")
-        let file = try #require(FileHandle(forUpdatingAtPath: scratch.file("in.raw")))
-        try file.seek(toOffset: 5)
-        let byte = try #require(try file.read(upToCount: 1))
-        try file.seek(toOffset: 5)
-        try file.write(contentsOf: Data([byte[0] ^ 1]))
+        try scratch.flipByte(at: 5, of: "in.raw")
         let changed = try run("--resume")
         #expect(changed.status == 6 && changed.errors.contains("not what it was"), "\(changed.errors)")
-        try file.seek(toOffset: 5)
-        try file.write(contentsOf: byte)
-        try file.close()
+        try scratch.flipByte(at: 5, of: "in.raw")
         #expect(scratch.read(Self.partial) == before)
         let pipe = try #require(Program.reimage).run(
             ["convert", "-f", "raw", "--resume", "-", "out.rimg"], in: scratch.path, input: Data([1]))
