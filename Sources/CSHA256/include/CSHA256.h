@@ -4,16 +4,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* SHA-256 of 16 messages at once, each in a lane of 32 bits of wide vectors (AVX-512). The steps of one message wait for
- * each other; those of 16 do not, and take a quarter of the time that a processor's SHA instructions take for them. */
-enum { reimage_sha256_lanes = 16 };
+/* SHA-256 of several messages at once, for the steps of one message wait for each other, and those of several do not: of 16
+ * with AVX-512, in about a quarter of the time that a processor's SHA instructions take for one after the other, or of 2 with
+ * these instructions. */
+enum { reimage_sha256_most_lanes = 16 };
 
-/* Whether this processor and system have the instructions; 0 on every other kind of processor than x86-64. */
-int reimage_sha256_has_lanes(void);
+/* How many messages this processor and system hash best at once; 0 where none of the instructions are there, as on every
+ * other kind of processor than x86-64. */
+size_t reimage_sha256_lanes(void);
 
-/* The hashes of 16 messages of equal length: the byte prefix followed by count bytes of each of messages. The hash of
- * message i is written as 32 bytes from hashes + 32 * i on. Only where reimage_sha256_has_lanes() gives 1. */
+/* The hashes of messages of equal length, as many as lanes, which reimage_sha256_lanes() gave: the byte prefix followed by
+ * count bytes of each of messages. The hash of message i is written as 32 bytes from hashes + 32 * i on. */
 void reimage_sha256_hash_lanes(
-    uint8_t prefix, const void *const *messages, size_t count, uint8_t *hashes);
+    size_t lanes, uint8_t prefix, const void *const *messages, size_t count, uint8_t *hashes);
 
 #endif
