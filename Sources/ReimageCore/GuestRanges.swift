@@ -10,6 +10,9 @@ public struct GuestRanges: Sendable, Hashable {
 
     public init() {}
 
+    /// The bytes of `ranges`, which may come in any order and overlap.
+    public init(_ ranges: [GuestRange]) { for range in ranges { add(range) } }
+
     /// Whether there is none.
     public var isEmpty: Bool { ranges.isEmpty }
 

@@ -76,26 +76,14 @@ public struct FixUpPlan: Sendable {
             return GuestRange(
                 from: GuestOffset(range.start.value.roundedDown(to: unit)), to: GuestOffset(min(end, targetByteCount)))
         }
-        return parts.merged
+        return GuestRanges(parts).ranges
     }
 }
 
 extension [GuestRange] {
-    /// The same bytes in ranges that ascend and do not touch.
-    var merged: [GuestRange] {
-        sorted { $0.start < $1.start }.reduce(into: []) { merged, range in
-            guard !range.isEmpty else { return }
-            if let last = merged.last, range.start <= last.end {
-                merged[merged.count - 1] = GuestRange(from: last.start, to: Swift.max(last.end, range.end))
-            } else {
-                merged.append(range)
-            }
-        }
-    }
-
     /// What is left of them, which ascend, without the bytes of `others`.
     func subtracting(_ others: [GuestRange]) -> [GuestRange] {
-        let others = others.merged
+        let others = GuestRanges(others).ranges
         return flatMap { range in
             var (rest, start) = ([GuestRange](), range.start)
             for other in others where other.end > start && other.start < range.end {

@@ -117,7 +117,7 @@ struct FixUpPlanner {
         {
             // What is wiped around it must not take it along.
             let range = GuestRange(start: GuestOffset(offset), count: UInt64(bytes.count))
-            plan.wipes = plan.wipes.merged.subtracting([range])
+            plan.wipes = GuestRanges(plan.wipes).ranges.subtracting([range])
             return false
         }
         plan.patches.append(FixUpPlan.Patch(start: GuestOffset(offset), bytes: bytes))
@@ -134,7 +134,7 @@ struct FixUpPlanner {
     func finished() -> FixUpPlan {
         var plan = plan
         plan.patches.sort { $0.start < $1.start }
-        plan.wipes = plan.wipes.merged.subtracting(plan.patches.map(\.range))
+        plan.wipes = GuestRanges(plan.wipes).ranges.subtracting(plan.patches.map(\.range))
         return plan
     }
 

@@ -143,7 +143,7 @@ struct GPTLayout {
     /// What the copies of the table leave behind where they stood.
     var staleRanges: [GuestRange] {
         let kept = primaryRanges + [GuestRange(start: .zero, count: UInt64(MBR.byteCount)), backupRange]
-        return oldTableRanges.merged.subtracting(kept + oldPartitionRanges)
+        return GuestRanges(oldTableRanges).ranges.subtracting(kept + oldPartitionRanges)
     }
 }
 
@@ -184,7 +184,7 @@ private struct GPTRemains {
                 ranges += [range(header, 1), range(array, arraySectors)]
             }
         }
-        return ranges.merged
+        return GuestRanges(ranges).ranges
     }
 
     private var lastLBA: UInt64 { max(store.byteCount / unit, 1) - 1 }

@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 /// Conversions within XFS and btrfs, where plain data goes over by sharing its blocks.
-@Suite(.serialized) struct BlockSharingTests {
+@Suite(.serialized) struct ReflinkConversionTests {
     /// A file system of its own over a loop device, unmounted at the end.
     private final class Mounted {
         let scratch = Scratch()

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// Compressed chunks that go over as they are stored, between images whose codec and chunks are the same.
-@Suite struct AdoptionTests {
+@Suite struct PassThroughTests {
     private let scratch = Scratch()
 
     init() { scratch.write(Self.disk, to: "in.raw") }
