@@ -25,18 +25,17 @@ public struct DeviceCapture: Sendable {
         }
         let device = try inventory.device(at: path)
         var hold: DeviceHold?
-        var claim = DeviceClaim.free
+        var failure: ImageError?
         if !live {
             // Held from here on, so that nobody mounts it while it is read.
-            do { hold = try DeviceHold(device.path) } catch {
-                guard error.code == .refused else { throw error }
-                claim = .busy
-            }
+            do { hold = try DeviceHold(device.path) } catch { failure = error }
         }
+        let claim: DeviceClaim = failure?.code == .refused ? .busy : .free
         let request = DeviceRequest(
             .capture(live: live), files: files.map { inventory.file($0.0, at: $0.1) }, claim: claim)
         let refusals = DeviceRules.refusals(for: device, request)
         guard refusals.isEmpty else { throw ImageError(refusals, path: device.path) }
+        if let failure { throw failure }
         for node in [device] + inventory.partitions(of: device) { try DeviceHold.writeBack(node.path) }
         let store = try BlockDeviceStore(path: device.path, cache: .direct)
         guard store.byteCount == device.byteCount else {
@@ -46,7 +45,11 @@ public struct DeviceCapture: Sendable {
         }
         self.device = device
         self.hold = hold
-        disk = CaptureDisk(store, sectorSize: store.sectorSize, options: options, cancellation: cancellation)
+        // A partition may start in the midst of a physical sector.
+        let isAligned = (device.place?.start ?? 0).isMultiple(of: UInt64(max(device.physicalSector, 1)))
+        disk = CaptureDisk(
+            store, sectorSize: store.sectorSize, physicalSectorSize: isAligned ? device.physicalSector : nil,
+            options: options, cancellation: cancellation)
         var notes: [Note] = []
         if live && !device.uses.isEmpty {
             notes.append(

@@ -1,9 +1,16 @@
 internal import ReimageCore
 internal import ReimageSystem
 
-/// What a capture could not read: collected from all threads.
+/// What a capture could not read, and a place that it could: collected from all threads.
 final class LossLog: Sendable {
     private let runs = Monitor([LostRun]())
+    private let good = Monitor(HostOffset?.none)
+
+    /// A sector that could be read, to tell a bad one from a device that is gone; `nil` as long as there is none.
+    var goodSector: HostOffset? { good.withLock { $0 } }
+
+    /// Notes that the sector at `offset` could be read.
+    func noteGood(_ offset: HostOffset) { good.withLock { $0 = offset } }
 
     /// Adds `new`, which nobody has added before; what touches and failed alike becomes one.
     func add(_ new: [LostRun]) {

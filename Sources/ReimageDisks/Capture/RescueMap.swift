@@ -15,10 +15,13 @@ public enum RescueMap {
             lines.append("\(hexadecimal(place))  \(hexadecimal(end - place))  \(status)")
             place = end
         }
-        // Neighbours that failed differently are one to a map.
-        for range in lost.map(\.range).merged {
-            add(to: range.start.value, "+")
-            add(to: range.end.value, "-")
+        var index = 0
+        while index < lost.count {
+            add(to: lost[index].range.start.value, "+")
+            // Neighbours that failed differently are one to a map.
+            while index + 1 < lost.count, lost[index + 1].range.start == lost[index].range.end { index += 1 }
+            add(to: lost[index].range.end.value, "-")
+            index += 1
         }
         add(to: byteCount, "+")
         return lines.joined(separator: "\n") + "\n"

@@ -86,6 +86,45 @@ import Testing
         #expect(disk.lost == lost && store.reads - before < 45)
     }
 
+    /// A large dead area costs little more than one try a sector, and every sector around it is read.
+    @Test(arguments: [512, 4096], [0, 3])
+    func deadAreas(_ physical: Int, _ retries: Int) throws {
+        // From the midst of a MiB to the midst of the one after the next, in whole physical sectors.
+        let (first, last) = (UInt64(1_000 * 512 / 4096 * 8), UInt64(4_800 * 512 / 4096 * 8))
+        let bad = Dictionary(uniqueKeysWithValues: (first..<last).map { ($0, Int.max) })
+        let store = BadSectors(bytes, unit: 512, bad: bad)
+        let options = CaptureOptions(onReadError: .zero, retries: retries)
+        let disk = CaptureDisk(store, sectorSize: 512, physicalSectorSize: physical, options: options)
+        let lost = run(first * 512, (last - first) * 512)
+        #expect(try disk.bytes(at: .zero, count: bytes.count, piece: 1 << 20) == expected([lost]))
+        #expect(disk.lost == [lost])
+        // One try for each sector, the larger requests, and a few for edges, samples and whether the device is there.
+        let sectors = Int(last - first)
+        #expect(store.reads <= (physical == 512 ? sectors + sectors / 6 + 200 : sectors / 3 + 200), "\(store.reads)")
+    }
+
+    /// A disk that says that its physical sectors are larger than they are: at the ends of what is dead nothing is lost
+    /// that can be read.
+    @Test func physicalSectorsThatAreNone() throws {
+        let bad = Dictionary(uniqueKeysWithValues: (UInt64(101)..<1003).map { ($0, Int.max) })
+        let disk = CaptureDisk(
+            BadSectors(bytes, unit: 512, bad: bad), sectorSize: 512, physicalSectorSize: 4096,
+            options: CaptureOptions(onReadError: .zero, retries: 0))
+        let lost = run(101 * 512, 902 * 512)
+        #expect(try disk.bytes(at: .zero, count: bytes.count, piece: 1 << 20) == expected([lost]))
+        #expect(disk.lost == [lost])
+    }
+
+    /// In a long run of failing sectors, one that comes when it is tried again makes all be tried again.
+    @Test func aDeadAreaThatComesBack() throws {
+        // Each fails in its large request, in the parts of 64 and 4 KiB, and once by itself.
+        let late = Dictionary(uniqueKeysWithValues: (UInt64(2048)..<2248).map { ($0, 4) })
+        let store = BadSectors(bytes, unit: 512, bad: late)
+        let disk = CaptureDisk(store, sectorSize: 512, options: CaptureOptions(onReadError: .zero, retries: 1))
+        #expect(try disk.bytes(at: .zero, count: bytes.count, piece: 1 << 20) == bytes)
+        #expect(disk.lost.isEmpty)
+    }
+
     @Test func stops() throws {
         let store = BadSectors(bytes, unit: 512, bad: [3000: .max])
         let disk = CaptureDisk(store, sectorSize: 512)
