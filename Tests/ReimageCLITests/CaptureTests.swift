@@ -10,14 +10,8 @@ import Testing
 
     /// Runs `body` with a loop device over `file`; prints why where there can be none.
     private func withLoop(_ file: String, sector: Int = 512, _ body: (String, Program) throws -> Void) throws {
-        guard let reimage = Program.reimage else { return }
-        guard getuid() == 0, let losetup = Program(named: "losetup") else {
-            return print("skipped: loop devices need root and losetup")
-        }
-        let made = try losetup.run(["-f", "--show", "--sector-size", "\(sector)", file])
-        guard made.status == 0 else { return print("skipped: no loop device can be had: \(made.errors)") }
-        defer { _ = try? losetup.run(["-d", made.text]) }
-        try body(made.text, reimage)
+        guard let bench = RestoreBench(scratch) else { return }
+        try bench.with(file: file, sector: sector) { try body($0, bench.reimage) }
     }
 
     private func digest(_ reimage: Program, _ file: String, _ arguments: String...) throws -> String {
@@ -128,7 +122,7 @@ import Testing
             let expected = Array(bytes[..<left]) + [UInt8](repeating: 0, count: bytes.count - left)
             let options = ["--on-read-error", "zero", "--retries", "0", "--verify"]
             let raw = try reimage.run(["capture"] + options + [path, scratch.file("lost.raw")])
-            #expect(raw.status == 1 && raw.errors.contains("\(bytes.count - left) bytes in 1 places"), "\(raw.errors)")
+            #expect(raw.status == 1 && raw.errors.contains("\(bytes.count - left) bytes in 1 place"), "\(raw.errors)")
             #expect(scratch.read("lost.raw") == expected)
             let map = String(decoding: scratch.read("lost.raw.map") ?? [], as: UTF8.self)
             let end = String(left, radix: 16, uppercase: true)

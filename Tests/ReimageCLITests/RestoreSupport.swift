@@ -4,17 +4,18 @@ import Testing
 
 /// What tests of restoring share: loop devices over scratch files, and the program run on them.
 struct RestoreBench {
-    let scratch = Scratch()
+    let scratch: Scratch
     let reimage: Program
-    private let losetup: Program
+    let losetup: Program
 
     /// `nil`, with the reason printed, where there can be no loop devices.
-    init?() {
+    init?(_ scratch: Scratch = Scratch()) {
         guard getuid() == 0, let losetup = Program(named: "losetup") else {
             print("skipped: loop devices need root and losetup")
             return nil
         }
         guard let reimage = Program.reimage else { return nil }
+        self.scratch = scratch
         self.losetup = losetup
         self.reimage = reimage
     }
@@ -31,6 +32,14 @@ struct RestoreBench {
             devices.append(made.text)
         }
         try body(devices)
+    }
+
+    /// Runs `body` with a loop device over the file at `path`.
+    func with(file path: String, sector: Int = 512, _ body: (String) throws -> Void) throws {
+        let made = try losetup.run(["-f", "--show", "--sector-size", "\(sector)", path])
+        guard made.status == 0 else { return print("skipped: no loop device can be had: \(made.errors)") }
+        defer { _ = try? losetup.run(["-d", made.text]) }
+        try body(made.text)
     }
 
     /// What the disk behind the loop device of `index` holds.

@@ -21,6 +21,7 @@ struct Capture: ParsableCommand {
               reimage capture --verify /dev/sdb vm.qcow2
               reimage capture --on-read-error zero --retries 1 /dev/sdb rescue.rimg
               reimage capture --live /dev/nvme0n1 /mnt/usb/system.rimg
+              reimage capture --resume /dev/sdb backup.rimg       go on after an interruption
             """)
 
     enum OnReadError: String, ExpressibleByArgument, CaseIterable {
@@ -46,7 +47,9 @@ struct Capture: ParsableCommand {
     @Option(help: ArgumentHelp("What to do about a sector that cannot be read.", valueName: "stop|zero"))
     var onReadError = OnReadError.stop
 
-    @Option(help: ArgumentHelp("How often such a sector is tried again.", valueName: "N"))
+    @Option(
+        help: ArgumentHelp(
+            "How often such a sector is tried again; in large dead areas only samples are.", valueName: "N"))
     var retries = 3
 
     @Option(
@@ -82,9 +85,13 @@ struct Capture: ParsableCommand {
     var options: [String] = []
 
     @OptionGroup var compression: CompressionOptions
+    @OptionGroup var report: ReportOptions
     @OptionGroup var work: WorkOptions
 
     func validate() throws {
+        guard !(report.isJSON && image == Conversion.standardOutput) else {
+            throw ValidationError("--json and the image both want standard output; write the image to a file.")
+        }
         guard (0...1000).contains(retries) else { throw ValidationError("--retries takes 0 to 1000.") }
         guard rateLimit?.count != 0 else { throw ValidationError("-r takes a rate above 0.") }
     }
@@ -112,11 +119,11 @@ struct Capture: ParsableCommand {
             conversion.note = { if !work.quiet { Console.note($0) } }
             return try conversion.run(capture.disk, name: capture.device.path)
         }
-        if verify, let digest = summary.digest {
-            Console.result("\(digest)")
-            if !work.quiet { Console.message("reimage: verified: \(image) reads back as it was captured.") }
-        }
-        try report(capture.disk, mapPath)
+        let writtenMap = try writeMap(of: capture.disk, mapPath)
+        try CaptureReport(
+            device: capture.device, disk: capture.disk, image: image, format: format, mapPath: writtenMap,
+            summary: summary, isVerified: verify, isQuiet: work.quiet
+        ).tell(asJSON: report.isJSON)
     }
 
     /// A map belongs to its image: another image's is not replaced by the way.
@@ -127,33 +134,20 @@ struct Capture: ParsableCommand {
             advice: "Choose another name with --map, or pass --force to replace it.")
     }
 
-    /// Says what was lost, writes the map, and ends with status 1 where there is anything.
-    private func report(_ disk: CaptureDisk, _ path: String?) throws {
+    /// Writes the map where it is wanted or needed, and gives its path.
+    private func writeMap(of disk: CaptureDisk, _ path: String?) throws(ImageError) -> String? {
         let lost = disk.lost
-        if let path, map != nil || !lost.isEmpty {
-            let text = RescueMap.text(byteCount: disk.byteCount, lost: lost)
-            let file = try PartialFile(for: path, existing: force ? .replace : .refuse)
-            do throws(ImageError) {
-                try Array(text.utf8).withBytes { (bytes) throws(ImageError) in try file.sink.write(bytes, at: .zero) }
-                try file.sink.sync()
-                try file.commit()
-            } catch {
-                file.discard()
-                throw error.inFile(path)
-            }
+        guard let path, map != nil || !lost.isEmpty else { return nil }
+        let text = RescueMap.text(byteCount: disk.byteCount, lost: lost)
+        let file = try PartialFile(for: path, existing: force ? .replace : .refuse)
+        do throws(ImageError) {
+            try Array(text.utf8).withBytes { (bytes) throws(ImageError) in try file.sink.write(bytes, at: .zero) }
+            try file.sink.sync()
+            try file.commit()
+        } catch {
+            file.discard()
+            throw error.inFile(path)
         }
-        guard !lost.isEmpty else { return }
-        let count = lost.reduce(0) { $0 + $1.range.count }
-        let places = path.map { "; \($0) says which" } ?? ""
-        Console.message(
-            "reimage: \(device): \(count) bytes in \(lost.count) places could not be read and are zeros in the image"
-                + places + ".")
-        if path == nil {
-            for run in lost.prefix(20) {
-                Console.message("reimage: \(run.range.count) bytes from byte \(run.range.start)")
-            }
-            if lost.count > 20 { Console.message("reimage: and \(lost.count - 20) more") }
-        }
-        throw ExitCode(ExitStatus.failure.rawValue)
+        return path
     }
 }
