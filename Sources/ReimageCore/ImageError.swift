@@ -90,7 +90,8 @@ extension ImageError: CustomStringConvertible {
         if let file { line += "\(file): " }
         line += message
         switch place {
-        case .host(let offset): line += " (at byte \(offset) of the file)"
+        case .host(let offset):
+            line += " (at byte \(offset) of the \(file?.hasPrefix("/dev/") == true ? "device" : "file"))"
         case .guest(let offset): line += " (at byte \(offset) of the disk)"
         case nil: break
         }

@@ -67,6 +67,62 @@ import Testing
             }, because: "loop device on the source")
     }
 
+    /// The disk that this very system runs from. A plan is all that is asked for: were the rule broken, nothing happens.
+    @Test func theSystemsOwnDisk() throws {
+        guard let bench = RestoreBench() else { return }
+        let all = try JSONSerialization.jsonObject(with: bench.reimage.run(["devices", "--json", "--all"]).output)
+        let system = (all as? [[String: Any]] ?? []).first { device in
+            (device["restore-refusals"] as? [[String: Any]] ?? []).contains { $0["reason"] as? String == "system-disk" }
+        }
+        guard let path = system?["path"] as? String else {
+            return print("skipped: the system lies on no disk of this machine, as in a container")
+        }
+        bench.scratch.write(pattern(Self.mebibyte), to: "in.raw")
+        for flags in [
+            ["--dry-run"], ["--dry-run", "--yes", "--fixups", "none"], ["--dry-run", "--delta", "--no-journal"],
+        ] {
+            let result = try bench.restore(flags + ["-f", "raw", "in.raw", path])
+            #expect(result.status == 3 && result.errors.contains("the running system lies on it"), "\(result.errors)")
+            #expect(result.errors.contains("Start the machine from another medium"), "\(result.errors)")
+        }
+        let capture = try bench.reimage.run(["capture", path, "out.rimg"], in: bench.scratch.path)
+        #expect(capture.status == 3 && capture.errors.contains("--live"), "\(capture.errors)")
+        // What is written on the way lies on that disk too, here.
+        let live = try bench.reimage.run(["capture", "--live", path, "/boot/reimage-none.rimg"])
+        #expect(live.status == 3 && live.errors.contains("lies on it"), "\(live.errors)")
+        #expect(bench.scratch.names == ["in.raw"] && bench.journals.isEmpty)
+    }
+
+    /// Journal, receipt and image must not lie on the disk, nor be the file that it stands for.
+    @Test func whatHoldsTheFilesThatAreNeeded() throws {
+        try refused(
+            { try image($0, $1, ["--yes", "--journal", "disk-0"]) }, because: "a loop device on the journal, disk-0")
+        try refused(
+            { try image($0, $1, ["--yes", "--receipt", "disk-0"]) }, because: "a loop device on the receipt, disk-0")
+        guard let mount = Program(named: "mount"), let umount = Program(named: "umount"),
+            let mkfs = Program(named: "mke2fs")
+        else { return }
+        for (flags, source, reason) in [
+            (["--journal", "there/journal"], "in.raw", "the journal, there/journal, lies on it"),
+            (["--receipt", "there/receipt"], "in.raw", "the receipt, there/receipt, lies on it"),
+            ([], "there/in.raw", "the source, there/in.raw, lies on it"),
+        ] {
+            try refused(
+                { bench, device in
+                    #expect(try mkfs.run(["-q", "-F", device]).status == 0)
+                    let place = bench.scratch.file("there")
+                    try FileManager.default.createDirectory(atPath: place, withIntermediateDirectories: true)
+                    guard try mount.run([device, place]).status == 0 else {
+                        print("skipped: a file system cannot be mounted here")
+                        return nil
+                    }
+                    defer { _ = try? umount.run([place]) }
+                    bench.scratch.write(pattern(Self.mebibyte), to: "there/in.raw")
+                    return try bench.restore(["--yes"] + flags + ["-f", "raw", source, device])
+                }, because: reason)
+        }
+    }
+
     @Test func whatIsMountedOrHeld() throws {
         guard let mount = Program(named: "mount"), let umount = Program(named: "umount"),
             let mkfs = Program(named: "mke2fs"), let losetup = Program(named: "losetup")

@@ -35,7 +35,7 @@ struct Confirmation {
             guard confirmsAny else {
                 throw ImageError(
                     .refused, "--confirm '\(text)' identifies none of the disks to be overwritten",
-                    advice: reports.map { "\($0.device.path): \(DeviceConfirmation($0.device).question)." }
+                    advice: reports.map { "For \($0.device.path), \(DeviceConfirmation($0.device).question)." }
                         .joined(separator: "\n"))
             }
         }

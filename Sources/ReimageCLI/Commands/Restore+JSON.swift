@@ -22,7 +22,8 @@ extension RestoreOutcome {
         var source = JSONFields()
         source.add("filename", preparation.imagePath)
         source.add("format", preparation.image.image.format.text)
-        source.add("virtual-size", summary.byteCount)
+        // What ended early has not counted it.
+        source.add("virtual-size", preparation.byteCount ?? summary.byteCount)
         source.add("digest", summary.digest?.description)
         source.add("unreadable-bytes", summary.unreadableByteCount)
         fields.add("source", source)
@@ -50,7 +51,8 @@ extension RestoreOutcome {
         fields.add("resumed-bytes", result.counts.resumed)
         fields.add("verified-bytes", result.counts.verified)
         fields.add("digest", result.digest?.description)
-        if let plan = plans[index] { plan.add(to: &fields) }
+        // What is put right is on the disk only once the tables are.
+        if result.error == nil, let plan = plans[index] { plan.add(to: &fields) }
         switch result.verification {
         case .none: fields.add("verification", "none")
         case .passed: fields.add("verification", "passed")

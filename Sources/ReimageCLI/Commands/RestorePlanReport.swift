@@ -45,7 +45,8 @@ struct RestorePlanReport {
             lines.append("  zeros: \(zeroText(device))")
             lines += fixUpLines(target.plan)
             if isLarger(device) {
-                lines.append("  left as it is: what lies behind the image, but for the last MiB, which becomes zeros")
+                lines.append(
+                    "  left as it is: what lies behind the image, but for the end of the disk, which becomes zeros")
             }
             lines.append(
                 "  read back and compared: \(command.skipsVerification ? "no (--no-verify)" : "all that the image covers")"

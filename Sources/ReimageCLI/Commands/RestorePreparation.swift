@@ -100,7 +100,8 @@ struct RestorePreparation {
     private static func openResumed(_ path: String) throws(ImageError) -> (
         store: UpdatableFile, contents: RestoreJournal.Contents
     ) {
-        let store = try UpdatableFile(path: path)
+        let store: UpdatableFile
+        do throws(ImageError) { store = try UpdatableFile(path: path) } catch { throw error.missingJournal }
         let contents = try RestoreJournal.Contents(store)
         guard !contents.isFinished else {
             throw ImageError(
@@ -156,8 +157,12 @@ struct RestorePreparation {
 
     /// Makes the receipt and the journals, before anything is written; what exists is not written over.
     func openRecords() throws(ImageError) -> RestoreRecords {
-        let receipt = try records.receipt.map { (path) throws(ImageError) in
-            try PartialFile(for: path, existing: .refuse, cache: .cached)
+        let receipt = try records.receipt.map { (path) throws(ImageError) -> PartialFile in
+            do throws(ImageError) { return try PartialFile(for: path, existing: .refuse, cache: .cached) } catch {
+                var error = error
+                if error.code == .refused { error.advice = "Name a new file with --receipt." }
+                throw error
+            }
         }
         if let resumed {
             return RestoreRecords(
@@ -180,6 +185,17 @@ struct RestorePreparation {
             }
         }
         return RestoreRecords(receipt: receipt, journals: journals)
+    }
+}
+
+extension ImageError {
+    /// The error of a journal that cannot be opened, with what to do.
+    var missingJournal: ImageError {
+        var error = self
+        error.code = .unreadable
+        error.advice =
+            "Name the journal that the restore told of; without --journal it lies in \(RecordOptions.stateFolder)."
+        return error
     }
 }
 

@@ -8,7 +8,8 @@ struct RestoreUndo {
     let command: Restore
 
     func run() throws {
-        let store = try FileStore(path: journal)
+        let store: FileStore
+        do throws(ImageError) { store = try FileStore(path: journal) } catch { throw error.missingJournal }
         let contents = try RestoreJournal.Contents(store)
         guard let path = command.files.first ?? contents.facts.devicePath else {
             throw ImageError(.damaged, "does not tell which disk it belongs to", file: journal)

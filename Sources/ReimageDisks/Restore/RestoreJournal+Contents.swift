@@ -42,7 +42,10 @@ extension RestoreJournal {
                 }
                 end += record.byteCount
             }
-            guard !isFirst else { throw .damaged("is no journal of a restore", at: .zero) }
+            guard !isFirst else {
+                throw .damaged(
+                    "is no journal of a restore", at: .zero, advice: "Name the journal that the restore told of.")
+            }
             guard isSealed else {
                 throw .damaged(
                     "the journal is not complete, so the disk was not changed by that restore", at: end,

@@ -179,9 +179,11 @@ public enum DeviceRules {
                 : isBelow && file.device != nil
                     ? "it is a part of \(file.role.rawValue), \(file.path)"
                     : "\(file.role.rawValue), \(file.path), lies on it"
-        return DeviceRefusal(
-            .holdsFile, relation,
-            advice: isRead ? "Copy it to another disk first." : "Put it on another disk.")
+        let advice =
+            file.device == device.number
+            ? "Choose another device."
+            : isRead ? "Copy the source to another disk first." : "Put \(file.role.rawValue) on another disk."
+        return DeviceRefusal(.holdsFile, relation, advice: advice)
     }
 
     /// A word as a shell takes it, for commands in advice.
