@@ -15,16 +15,18 @@ enum { length_size = 8, sha_bit = 1 << 29 };
 static int has_sha_instructions(void)
 {
     unsigned a, b, c, d;
-    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && b & sha_bit && __builtin_cpu_supports("sse4.1");
+    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & sha_bit) && __builtin_cpu_supports("sse4.1");
 }
 
-size_t reimage_sha256_lanes(void)
+int reimage_sha256_has_lanes(size_t lanes)
 {
     __builtin_cpu_init();
+    switch (lanes) {
     /* This asks the system too, whether it keeps the wide registers. */
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw"))
-        return wide_lanes;
-    return has_sha_instructions() ? paired_lanes : 0;
+    case wide_lanes: return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw");
+    case paired_lanes: return has_sha_instructions();
+    default: return 0;
+    }
 }
 
 void reimage_sha256_hash_lanes(
@@ -79,7 +81,11 @@ void reimage_sha256_hash_lanes(
 
 #else
 
-size_t reimage_sha256_lanes(void) { return 0; }
+int reimage_sha256_has_lanes(size_t lanes)
+{
+    (void)lanes;
+    return 0;
+}
 
 void reimage_sha256_hash_lanes(
     size_t lanes, uint8_t prefix, const void *const *messages, size_t count, uint8_t *hashes)

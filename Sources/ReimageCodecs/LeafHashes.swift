@@ -2,22 +2,16 @@ internal import CSHA256
 internal import ReimageCore
 
 extension DigestTree {
-    /// How many leaves are hashed at once; 0 where the processor cannot do that.
+    /// How many leaves can be hashed at once on this processor, the most first.
     ///
-    /// The proof of every disk rests on these hashes, so the lanes are taken only where they agree with the library, which
-    /// is asked once in each process.
-    private static let laneCount: Int = {
-        let count = reimage_sha256_lanes()
-        return count > 0 && lanesAgree(count) ? count : 0
-    }()
-    /// So few leaves are hashed faster one by one.
-    private static let fewLeaves = max(1, laneCount / 4)
+    /// The proof of every disk rests on these hashes, so lanes are taken only where they agree with the library, which is
+    /// asked once in each process.
+    private static let laneCounts = [16, 2].filter { reimage_sha256_has_lanes($0) == 1 && lanesAgree($0) }
 
     /// The hashes of the leaves that `bytes`, a whole number of leaves, are cut into; many at once where the processor
     /// can do that.
     public static func leaves(of bytes: RawSpan) -> [Hash256] {
         let count = bytes.byteCount / leafSize
-        guard laneCount > 0, count > fewLeaves else { return (0..<count).map { leaf(of: bytes, at: $0) } }
         var hashes = [Hash256](repeating: zeroNodes[0], count: count)
         var waiting = InlineArray<16, Int>(repeating: 0)
         var waitingCount = 0
@@ -26,11 +20,14 @@ extension DigestTree {
                 waiting[waitingCount] = index
                 waitingCount += 1
             }
-            guard waitingCount == laneCount || index == count - 1 else { continue }
-            if waitingCount <= fewLeaves {
-                for lane in 0..<waitingCount { hashes[waiting[lane]] = leaf(of: bytes, at: waiting[lane]) }
-            } else {
-                hash(bytes, waiting, waitingCount, laneCount, into: &hashes)
+            guard waitingCount == waiting.count || index == count - 1 else { continue }
+            var done = 0
+            while done < waitingCount {
+                let left = waitingCount - done
+                // An idle lane takes as long as a busy one: where a quarter of many would do, fewer are faster.
+                let lanes = laneCounts.first { left > max(1, $0 / 4) } ?? 1
+                hash(bytes, waiting, done..<done + min(lanes, left), lanes, into: &hashes)
+                done += lanes
             }
             waitingCount = 0
         }
@@ -45,26 +42,35 @@ extension DigestTree {
             var hashes = [Hash256](repeating: zeroNodes[0], count: laneCount)
             var indices = InlineArray<16, Int>(repeating: 0)
             for lane in 0..<laneCount { indices[lane] = lane }
-            hash(bytes, indices, laneCount, laneCount, into: &hashes)
+            hash(bytes, indices, 0..<laneCount, laneCount, into: &hashes)
             return hashes.indices.allSatisfy { hashes[$0] == leaf(of: bytes, at: $0) }
         }
     }
 
     private static func leaf(of bytes: RawSpan, at index: Int) -> Hash256 {
-        leaf(of: bytes.extracting(index * leafSize..<(index + 1) * leafSize))
+        SHA256Hasher.hash(prefix: 0, bytes.extracting(index * leafSize..<(index + 1) * leafSize))
     }
 
-    /// Hashes the leaves that the first `count` of `indices` name. Lanes that are left over hash the first one again.
+    /// Hashes the leaves that the `chosen` of `indices` name, no more than `laneCount`. Lanes that are left over hash the
+    /// first one again.
     private static func hash(
-        _ bytes: RawSpan, _ indices: InlineArray<16, Int>, _ count: Int, _ laneCount: Int, into hashes: inout [Hash256]
+        _ bytes: RawSpan, _ indices: InlineArray<16, Int>, _ chosen: Range<Int>, _ laneCount: Int,
+        into hashes: inout [Hash256]
     ) {
+        guard laneCount > 1 else {
+            for place in chosen { hashes[indices[place]] = leaf(of: bytes, at: indices[place]) }
+            return
+        }
         var results = InlineArray<512, UInt8>(repeating: 0)
         // SAFETY: every pointer lies a whole leaf before the end of the borrowed bytes, the C function reads a leaf from
         // each and writes 32 bytes a lane, which is what `results` holds.
         unsafe bytes.withUnsafeBytes { all in
             guard let base = all.baseAddress else { return }
             var messages = unsafe InlineArray<16, UnsafeRawPointer?>(repeating: base)
-            for lane in 0..<laneCount { unsafe messages[lane] = base + indices[lane < count ? lane : 0] * leafSize }
+            for lane in 0..<laneCount {
+                let place = lane < chosen.count ? chosen.lowerBound + lane : chosen.lowerBound
+                unsafe messages[lane] = base + indices[place] * leafSize
+            }
             let pointers = unsafe messages.span
             var elements = results.mutableSpan
             unsafe pointers.withUnsafeBufferPointer { pointers in
@@ -75,7 +81,9 @@ extension DigestTree {
             }
         }
         let elements = results.span
-        for lane in 0..<count { hashes[indices[lane]] = Hash256(elements, at: lane * Hash256.byteCount) }
+        for (lane, place) in chosen.enumerated() {
+            hashes[indices[place]] = Hash256(elements, at: lane * Hash256.byteCount)
+        }
     }
 }
 

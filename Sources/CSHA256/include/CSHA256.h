@@ -9,11 +9,11 @@
  * these instructions. */
 enum { reimage_sha256_most_lanes = 16 };
 
-/* How many messages this processor and system hash best at once; 0 where none of the instructions are there, as on every
+/* Whether this processor and system can hash as many messages at once: 1 or 0, which it is for all but 16 and 2, and for every
  * other kind of processor than x86-64. */
-size_t reimage_sha256_lanes(void);
+int reimage_sha256_has_lanes(size_t lanes);
 
-/* The hashes of messages of equal length, as many as lanes, which reimage_sha256_lanes() gave: the byte prefix followed by
+/* The hashes of messages of equal length, as many as lanes, which the processor must have: the byte prefix followed by
  * count bytes of each of messages. The hash of message i is written as 32 bytes from hashes + 32 * i on. */
 void reimage_sha256_hash_lanes(
     size_t lanes, uint8_t prefix, const void *const *messages, size_t count, uint8_t *hashes);
