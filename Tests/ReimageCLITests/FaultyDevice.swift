@@ -38,6 +38,8 @@ final class FaultyDevice {
 
     /// A device over the file `store` of the scratch folder, at most `rate` bytes a second where that is given; `nil`,
     /// with the reason printed, where there can be none.
+    ///
+    /// With a `rate`, writes at the same time get each other's bytes in QEMU 7.2: what is restored to it differs.
     init?(_ bench: RestoreBench, over store: String, _ faults: [Fault] = [], rate: Int? = nil) throws {
         guard let program = Program(named: "qemu-storage-daemon") else { return nil }
         guard FileManager.default.fileExists(atPath: "/dev/fuse") else {
@@ -82,6 +84,7 @@ final class FaultyDevice {
             print("skipped: no device that fails can be made: \(reason)")
             return nil
         }
+        print("attached: \(path), which fails")
     }
 
     /// Pulls it out: from now on nothing can be written to it or read.

@@ -29,6 +29,7 @@ struct RestoreBench {
             let file = scratch.write([UInt8](repeating: 0xEE, count: size), to: "disk-\(index)")
             let made = try losetup.run(["-f", "--show", "--sector-size", "\(sector)", file])
             guard made.status == 0 else { return print("skipped: no loop device can be had: \(made.errors)") }
+            print("attached: \(made.text), sectors of \(sector)")
             devices.append(made.text)
         }
         try body(devices)
@@ -38,6 +39,7 @@ struct RestoreBench {
     func with(file path: String, sector: Int = 512, _ body: (String) throws -> Void) throws {
         let made = try losetup.run(["-f", "--show", "--sector-size", "\(sector)", path])
         guard made.status == 0 else { return print("skipped: no loop device can be had: \(made.errors)") }
+        print("attached: \(made.text), sectors of \(sector)")
         defer { _ = try? losetup.run(["-d", made.text]) }
         try body(made.text)
     }

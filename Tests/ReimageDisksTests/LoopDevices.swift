@@ -26,6 +26,7 @@ struct LoopDevices {
         let options = ["-f", "--show", "--sector-size", "\(sector)"] + (isReadOnly ? ["-r"] : [])
         let made = try losetup.run(options + [file])
         guard made.status == 0 else { return print("skipped: no loop device can be had: \(made.errors)") }
+        print("attached: \(made.text), sectors of \(sector)")
         defer { _ = try? losetup.run(["-d", made.text]) }
         try body(made.text)
     }
