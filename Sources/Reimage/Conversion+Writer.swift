@@ -136,8 +136,9 @@ extension Conversion {
 
     /// Says what memory the copy takes, where that is much.
     private func tell(_ memory: WorkerMemory, _ needs: WriterNeeds) {
-        let chunk = humanSize(UInt64(needs.chunkSize))
-        let choice = writerOptions["profile"].map { "profile \($0)" } ?? "encoding chunks of \(chunk)"
+        // Where nothing is encoded, it is the source that has large chunks.
+        let chunks = needs.encodedBound > 0 ? "encoding chunks of \(humanSize(UInt64(needs.chunkSize)))" : "the source"
+        let choice = writerOptions["profile"].map { "profile \($0)" } ?? chunks
         if let text = memory.remark(on: choice) { note(Note("\(target): \(text)")) }
     }
 }

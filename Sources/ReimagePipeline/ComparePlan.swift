@@ -22,7 +22,10 @@ final class ComparePlan: Sendable {
 
     private let state: Monitor<State>
     let isStrict: Bool
-    static let size = 2 << 20
+    /// What is read of each disk at once, at the most.
+    static let largestPiece = 2 << 20
+    /// The bytes of a share: all of a large chunk, which who needs a part of it decodes whole.
+    private let size: UInt64
 
     init(_ first: any BlockDevice, _ second: any BlockDevice, isStrict: Bool) {
         // A strict comparison is about what the images say, not about the host's holes below them.
@@ -30,6 +33,8 @@ final class ComparePlan: Sendable {
         state = Monitor(
             State(first: ExtentWalker(first, detail: detail), second: ExtentWalker(second, detail: detail)))
         self.isStrict = isStrict
+        let unit = min(max(first.readUnit, second.readUnit), CopyJob.largestReadUnit)
+        size = UInt64(max(Self.largestPiece, unit))
     }
 
     var result: Comparison { state.withLock { $0.difference ?? .identical } }
@@ -50,11 +55,11 @@ final class ComparePlan: Sendable {
             let start = max(state.first.position, state.second.position)
             let end = max(state.first.end, state.second.end)
             guard !state.isStopped, start < end, start < state.differenceAt else { return false }
-            let firstZeros = try Self.zeros(&state.first, upTo: end)
-            let secondZeros = try Self.zeros(&state.second, upTo: end)
+            let firstZeros = try zeros(&state.first, upTo: end)
+            let secondZeros = try zeros(&state.second, upTo: end)
             let bothZero = min(firstZeros, secondZeros)
             pair.isZero = bothZero > 0
-            let count = pair.isZero ? bothZero : min(UInt64(Self.size), end - start)
+            let count = pair.isZero ? bothZero : min(size, end - start)
             pair.range = GuestRange(start: start, count: count)
             if pair.isZero {
                 state.first.advance(count)
@@ -68,9 +73,9 @@ final class ComparePlan: Sendable {
     }
 
     /// How many bytes from here read as zeros, those past the disk's end among them.
-    private static func zeros(_ walker: inout ExtentWalker, upTo end: GuestOffset) throws(ImageError) -> UInt64 {
+    private func zeros(_ walker: inout ExtentWalker, upTo end: GuestOffset) throws(ImageError) -> UInt64 {
         guard walker.position < walker.end else { return end - walker.position }
-        guard let (_, count) = try walker.zeroRun(wholeUnitsOf: UInt64(size)) else { return 0 }
+        guard let (_, count) = try walker.zeroRun(wholeUnitsOf: size) else { return 0 }
         return count
     }
 

@@ -14,7 +14,7 @@ final class CompareWorker {
     init(_ plan: ComparePlan, _ first: any BlockDevice, _ second: any BlockDevice) throws(ImageError) {
         self.plan = plan
         cursors = (try first.makeCursor(), try second.makeCursor())
-        let unit = min(max(first.readUnit, second.readUnit, Self.piece), ComparePlan.size)
+        let unit = min(max(first.readUnit, second.readUnit, Self.piece), ComparePlan.largestPiece)
         self.first = AlignedBuffer(byteCount: unit)
         self.second = AlignedBuffer(byteCount: unit)
     }

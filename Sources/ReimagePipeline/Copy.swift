@@ -72,8 +72,11 @@ public struct CopyJob {
     /// The least batch in guest bytes.
     static let batchSize = 1 << 20
 
-    /// What source and sink may ask for at the most; memory is counted in batches.
+    /// What a sink may ask for at the most; memory is counted in batches.
     private static let largestBatchSize = 2 << 20
+    /// What a source may ask for at the most: an archive's largest chunk. Who decodes a part of a chunk decodes all of it, so
+    /// one worker takes the whole.
+    static let largestReadUnit = 64 << 20
 
     /// Copies `source` through `writer` to `sink`.
     ///
@@ -97,15 +100,18 @@ public struct CopyJob {
     public func run() throws(ImageError) -> CopySummary {
         let needs = writer.needs
         var batchSize = max(Self.batchSize, needs.chunkSize, min(sink.traits.requestSize, Self.largestBatchSize))
+        var readUnit = 0
         let feed: any BatchFeed
         switch source {
         case .random(let disk):
-            batchSize = max(batchSize, min(disk.readUnit, Self.largestBatchSize))
+            readUnit = min(disk.readUnit, Self.largestReadUnit)
+            batchSize = max(batchSize, readUnit)
             let sharing = digest || base != nil ? nil : sharing
             feed = DiskFeed(
                 disk, from: start, batchSize: batchSize, longestRun: needs.longestSkip, sharing: sharing)
         case .stream(let stream as any RunStream):
-            batchSize = max(batchSize, stream.readUnit)
+            readUnit = stream.readUnit
+            batchSize = max(batchSize, readUnit)
             feed = RunFeed(stream, batchSize: batchSize, longestRun: needs.longestSkip)
         case .stream(let stream):
             feed = StreamFeed(stream, batchSize: batchSize)
@@ -125,7 +131,7 @@ public struct CopyJob {
         let shared = CopyWorker.Shared(
             feed: feed, committer: committer, needs: needs, digest: digest, batchSize: batchSize, options: options,
             pace: Pace(options.bytesPerSecond), base: base, reading: reading, adopts: adopts)
-        let memory = WorkerMemory(needs, batchSize: batchSize, options)
+        let memory = WorkerMemory(needs, batchSize: batchSize, readUnit: readUnit, options)
         announce(memory)
         try runOnThreads(memory.threadCount) { (_) throws(ImageError) in
             // A failure is told to the committer first, so that threads that stop because of it come second.

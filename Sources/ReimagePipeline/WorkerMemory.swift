@@ -10,23 +10,29 @@ public struct WorkerMemory: Sendable, Hashable {
     public let threadCount: Int
     /// How many would, were there memory for them.
     public let wantedThreadCount: Int
-    /// What each takes at the most, in bytes: its batch, what becomes of it, and the encoder's tables.
+    /// What each takes at the most, in bytes: its batch, what becomes of it, the encoder's tables, and what decoding takes
+    /// of a source of large chunks.
     public let byteCountPerThread: UInt64
     /// What there was to take, in bytes; `nil` where that was not asked, since little is needed, or is not known.
     public let availableByteCount: UInt64?
 
     /// Above this, a thread's memory is not taken for granted.
     private static let little: UInt64 = 32 << 20
+    /// Above this, what is decoded at once counts.
+    private static let largeUnit = 2 << 20
     /// What a copy takes besides, for tables and the program itself.
     private static let base: UInt64 = 32 << 20
 
-    init(_ needs: WriterNeeds, batchSize: Int, _ options: JobOptions) {
+    /// - Parameter readUnit: what the source decodes at once; it holds what is stored of that, and a table as long.
+    init(_ needs: WriterNeeds, batchSize: Int, readUnit: Int = 0, _ options: JobOptions) {
         let encoded = needs.encodedBound * (batchSize / needs.chunkSize)
-        byteCountPerThread = UInt64(batchSize + encoded + needs.encoderByteCount)
-        // Threads beyond the processors fill the time in which others wait for the disk. Encoders with large tables take
-        // far longer than that, and slow each other down.
-        let hasLargeTables = UInt64(needs.encoderByteCount) > Self.little
-        wantedThreadCount = hasLargeTables ? min(options.threadCount, processorCount()) : options.threadCount
+        let decodes = readUnit > Self.largeUnit
+        let decoder = decodes ? 2 * readUnit : 0
+        byteCountPerThread = UInt64(batchSize + encoded + needs.encoderByteCount + decoder)
+        // Threads beyond the processors fill the time in which others wait for the disk. Encoders with large tables, and
+        // decoders of large chunks, take far longer than that, and slow each other down.
+        let isSlow = decodes || UInt64(needs.encoderByteCount) > Self.little
+        wantedThreadCount = isSlow ? min(options.threadCount, processorCount()) : options.threadCount
         guard byteCountPerThread > Self.little else {
             (threadCount, availableByteCount) = (wantedThreadCount, nil)
             return

@@ -110,6 +110,27 @@ import Testing
         }
     }
 
+    /// The disks of the specification's test vectors, written by us and read by the model.
+    @Test func readsOursOfEveryVector() throws {
+        guard Self.model != nil else { return }
+        struct Facts: Decodable {
+            var name: String
+            var digest: String
+            var chunkLog2: Int
+        }
+        let folder = Self.golden + "/vectors"
+        let json = try #require(FileManager.default.contents(atPath: folder + "/facts.json"))
+        let all = try JSONDecoder().decode([Facts].self, from: json)
+        #expect(all.count > 30)
+        for facts in all {
+            let made = try reimage(
+                "convert", "-q", "--recompress", "--chunk-size", "\(1 << facts.chunkLog2)",
+                "\(folder)/\(facts.name).rimg", "\(facts.name).rimg")
+            #expect(made.status == (facts.name.hasPrefix("lost") ? 4 : 0), "\(facts.name): \(made.errors)")
+            #expect(try verified("\(facts.name).rimg", status: made.status) == facts.digest, "\(facts.name)")
+        }
+    }
+
     /// One disk, one digest: from every profile into every format.
     @Test(arguments: ["store", "fast", "balanced", "mount", "tight", "small", "max"])
     func everyFormatHasTheSameDigest(_ profile: String) throws {

@@ -1,4 +1,7 @@
+import Reimage
 import ReimageCore
+import ReimageTesting
+import Synchronization
 import Testing
 
 @testable import ReimagePipeline
@@ -37,6 +40,18 @@ import Testing
         #expect(memory(31 * Self.mebibyte, chunk: 65536, threads: 200, available: .max).threadCount == 200)
     }
 
+    /// What is stored of a large chunk, and the table that decodes it, count too.
+    @Test func sourcesOfLargeChunks() {
+        let needs = WriterNeeds(chunkSize: 65536, grainSize: 4096)
+        var options = JobOptions(threadCount: 256)
+        options.availableByteCount = 0
+        let memory = WorkerMemory(needs, batchSize: 16 << 20, readUnit: 16 << 20, options)
+        #expect(memory.byteCountPerThread == 48 * Self.mebibyte)
+        #expect(memory.threadCount == 1 && memory.wantedThreadCount < 256)
+        let small = WorkerMemory(needs, batchSize: 2 << 20, readUnit: 2 << 20, options)
+        #expect(small.threadCount == 256 && small.availableByteCount == nil)
+    }
+
     @Test func enoughIsSaidAndChangesNothing() {
         let memory = memory(200 * Self.mebibyte, threads: 1, available: 264 * Self.mebibyte)
         #expect(memory.threadCount == 1)
@@ -48,5 +63,31 @@ import Testing
         #expect(memory.threadCount == 1)
         let remark = try #require(memory.remark(on: "profile max"))
         #expect(remark.contains("264 MiB") && remark.contains("only \(available) MiB are available"), "\(remark)")
+    }
+
+    @Test func shortMemoryChangesNoByte() throws {
+        let piece = PatternDisk.bytes(count: 1 << 17, seed: 6)
+        let disk = MemoryDisk((0..<72).flatMap { _ in piece })
+        let format = try FormatRegistry.standard.writableFormat(named: "rimg")
+        var images: [[UInt8]] = []
+        for (available, threads) in [(UInt64.max, 2...8), (0, 1...1), (120 * Self.mebibyte, 1...1)] {
+            let plan = WritePlan(
+                byteCount: disk.byteCount, options: ["profile": "small", "chunk_size": "4M"], stamp: ImageStamp())
+            var options = JobOptions(threadCount: 8)
+            options.availableByteCount = available
+            let sink = MemoryStore([])
+            var job = CopyJob(.random(disk), writer: try format.makeWriter(plan), sink: sink, options: options)
+            let heard = Mutex<WorkerMemory?>(nil)
+            job.announce = { memory in heard.withLock { $0 = memory } }
+            _ = try job.run()
+            let memory = try #require(heard.withLock { $0 })
+            // As many as there are processors, where memory does not matter.
+            #expect(threads.contains(memory.threadCount) || memory.wantedThreadCount == 1)
+            // A chunk of 4 MiB, what becomes of it, and eleven times as much for its tables.
+            #expect((50...70).contains(memory.byteCountPerThread >> 20), "\(memory)")
+            images.append(sink.bytes)
+        }
+        let areSame = images.allSatisfy { $0 == images[0] }
+        #expect(areSame)
     }
 }
