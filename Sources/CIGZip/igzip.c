@@ -19,12 +19,13 @@ struct reimage_igzip *reimage_igzip_make(int level)
 {
     if (level < 1 || level > 3)
         return NULL;
-    struct reimage_igzip *encoder = malloc(sizeof *encoder);
+    /* Zeros, since ISA-L's own initialisation leaves out fields that it reads, and the window's size is one of them. */
+    struct reimage_igzip *encoder = calloc(1, sizeof *encoder);
     if (!encoder)
         return NULL;
     encoder->level = (uint32_t)level;
     encoder->scratch_size = scratch_sizes[level];
-    encoder->scratch = malloc(encoder->scratch_size);
+    encoder->scratch = calloc(1, encoder->scratch_size);
     if (!encoder->scratch) {
         free(encoder);
         return NULL;
@@ -49,6 +50,7 @@ size_t reimage_igzip_encode(struct reimage_igzip *encoder, const void *input, si
     stream->level = encoder->level;
     stream->level_buf = encoder->scratch;
     stream->level_buf_size = encoder->scratch_size;
+    stream->hist_bits = 0;
     stream->flush = NO_FLUSH;
     stream->end_of_stream = 1;
     stream->gzip_flag = IGZIP_DEFLATE;

@@ -129,6 +129,26 @@ import Testing
         }
     }
 
+    /// Fills memory that the next to ask for some gets.
+    private static func litter(_ number: UInt16) -> Int {
+        (0..<300).map { [UInt16](repeating: number, count: (4 << 10) + $0 * 200) }.count { $0.last == number }
+    }
+
+    /// Memory that others used before must not be taken for an encoder's own settings, as small numbers in it could be.
+    @Test(arguments: Compression.allCases)
+    func theStreamIsTheSameWhereverTheEncoderLies(_ compression: Compression) throws {
+        // What repeats over more than the shortest windows, so that every window shows.
+        let source = Self.mixed(20_000, seed: 9) + Self.mixed(20_000, seed: 10) + Self.mixed(20_000, seed: 9)
+        for level in [1, 2, 3] {
+            var streams: Set<[UInt8]> = []
+            for number in UInt16(0)..<17 {
+                #expect(Self.litter(number) == 300)
+                streams.insert(try encode(source, with: try compression.encoder(level: level)))
+            }
+            #expect(streams.count == 1, "level \(level)")
+        }
+    }
+
     @Test func zstdFramesTellTheirSize() throws {
         let bytes = sampleBytes(65536)
         for level in ZstdEncoder.levels {
