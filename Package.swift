@@ -45,9 +45,6 @@ let package = Package(
         system("CDeflate", pkgConfig: "libdeflate", apt: "libdeflate-dev", brew: "libdeflate"),
         system("CXXHash", pkgConfig: "libxxhash", apt: "libxxhash-dev", brew: "xxhash"),
         .target(name: "CReimageSystem"),
-        // ISA-L's stream structure cannot be imported into Swift, so a C target stands before it.
-        system("CISAL", pkgConfig: "libisal", apt: "libisal-dev", brew: "isa-l"),
-        .target(name: "CIGZip", dependencies: ["CISAL"]),
         // Many messages at once, by vector instructions that Swift has no names for.
         .target(name: "CSHA256"),
 
@@ -56,7 +53,7 @@ let package = Package(
         library(
             "ReimageCodecs",
             [
-                "ReimageCore", "CZlib", "CZstd", "CLZMA", "CDeflate", "CXXHash", "CIGZip", "CSHA256",
+                "ReimageCore", "CZlib", "CZstd", "CLZMA", "CDeflate", "CXXHash", "CSHA256",
                 .product(name: "Crypto", package: "swift-crypto"),
             ]),
         library("RawFormat", ["ReimageCore", "ReimageCodecs"]),

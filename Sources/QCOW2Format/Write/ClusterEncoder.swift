@@ -13,7 +13,7 @@ final class ClusterEncoder: ChunkEncoder {
     /// The fastest levels whose images of a real system are not larger than those of `qemu-img convert -c`.
     static func defaultLevel(_ type: CompressionType) -> Int {
         switch type {
-        case .zlib: 2
+        case .zlib: 1
         case .zstd: 3
         }
     }
