@@ -18,7 +18,9 @@ public final class DeflateEncoder {
     /// - Throws: `.invalidArgument` for a level that is none, `.exhausted` where there is no memory.
     public init(level: Int) throws(ImageError) {
         try ImageError.checkLevel(level, in: Self.levels, of: "deflate")
-        guard let made = unsafe libdeflate_alloc_compressor(Int32(level)) else { throw .noMemory(for: "deflate encoder") }
+        guard let made = unsafe libdeflate_alloc_compressor(Int32(level)) else {
+            throw .noMemory(for: "deflate encoder")
+        }
         unsafe context = made
     }
 
