@@ -61,19 +61,7 @@ extension ArchiveIndex {
 
     /// The metadata of the last META record.
     func metadata(_ store: any ByteStore) throws(ImageError) -> Metadata {
-        let place = footer.metadata
-        let start = try store.bytes(at: place, count: RecordHeader.byteCount)
-        let header = try start.withBytes { (bytes) throws(ImageError) in
-            try RecordHeader(decoding: bytes, at: place, tag: rules.tag)
-        }
-        try header.check(is: .metadata)
-        let payload = place + UInt64(RecordHeader.byteCount)
-        guard rules.holds(payload.value, count: header.payloadByteCount) else {
-            throw .damaged("a META record passes the end of the archive", at: place)
-        }
-        let bytes = try store.bytes(at: payload, count: Int(header.payloadByteCount))
-        try bytes.withBytes { (bytes) throws(ImageError) in try header.check(payload: bytes) }
-        return try Metadata(decoding: bytes)
+        try Metadata(decoding: LooseRecord(.metadata, at: footer.metadata, rules, store).payload)
     }
 }
 

@@ -49,23 +49,10 @@ struct ErrorsList {
     private static func record(
         at place: HostOffset, _ rules: RecordRules, _ store: any ByteStore
     ) throws(ImageError) -> ErrorsRecord {
-        guard rules.holds(place.value, count: UInt64(ErrorsRecord.headerByteCount)) else {
-            throw .damaged("an ERRS record passes the end of the archive", at: place)
-        }
-        let start = try store.bytes(at: place, count: ErrorsRecord.headerByteCount)
-        let header = try start.withBytes { (bytes) throws(ImageError) in
-            try RecordHeader(decoding: bytes, at: place, tag: rules.tag)
-        }
-        try header.check(is: .errors)
-        let payload = place + UInt64(ErrorsRecord.headerByteCount)
-        guard rules.holds(payload.value, count: header.payloadByteCount) else {
-            throw .damaged("an ERRS record passes the end of the archive", at: place)
-        }
-        let bytes = try store.bytes(at: payload, count: Int(header.payloadByteCount))
-        return try bytes.withBytes { (bytes) throws(ImageError) in
-            try header.check(payload: bytes)
-            return try start.withBytes { (start) throws(ImageError) in
-                try ErrorsRecord(decoding: start, payload: bytes, of: header, rules)
+        let record = try LooseRecord(.errors, at: place, rules, store)
+        return try record.start.withBytes { (start) throws(ImageError) in
+            try record.payload.withBytes { (payload) throws(ImageError) in
+                try ErrorsRecord(decoding: start, payload: payload, of: record.header, rules)
             }
         }
     }
