@@ -124,6 +124,13 @@ def archives(reimage):
         [reimage, "convert", "-q", "-f", "raw", "-O", "rimg", "{raw}", "{out}"],
         ["zstd", "-q", "-T0", "-3", "{raw}", "-o", "{out}"],
     )
+    for size in (8, 32):
+        disk = "{%d.gib}" % size
+        yield Job(
+            "archive of a disk of %d GiB with as much data, default (peer: zstd -T0 -3)" % size,
+            [reimage, "convert", "-q", "-f", "raw", "-O", "rimg", disk, "{out}"],
+            ["zstd", "-q", "-T0", "-3", disk, "-o", "{out}"],
+        )
     yield Job(
         "archive of 256 MiB, profile max (peer: xz -9e -T2)",
         [reimage, "convert", "-q", "-f", "raw", "-O", "rimg", "--profile", "max", "{part.raw}", "{out}"],
