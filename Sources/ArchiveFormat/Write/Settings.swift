@@ -121,7 +121,7 @@ struct WriterSettings: Sendable {
         case .mount: (18, .zstd(level: 3))
         case .tight: (20, .zstd(level: 9))
         case .small: (22, .lzma2(LZMA2Filter.allCases))
-        case .max: (24, .lzma2(LZMA2Filter.allCases))
+        case .max: (26, .lzma2(LZMA2Filter.allCases))
         }
     }
 
