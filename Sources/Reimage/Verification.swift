@@ -71,6 +71,8 @@ public struct Verification: Sendable {
 extension JobOptions {
     /// The threads of the job, to be lent to a format.
     public var threads: WorkThreads {
-        WorkThreads(count: threadCount) { (count, body) throws(ImageError) in try runOnThreads(count, body) }
+        WorkThreads(
+            count: threadCount, fitting: { WorkerMemory(decoding: $0, self).threadCount }
+        ) { (count, body) throws(ImageError) in try runOnThreads(count, body) }
     }
 }

@@ -135,4 +135,13 @@ public enum DiskContent: Sendable {
     case random(any BlockDevice)
     /// Readable once, front to back.
     case stream(any DiskStream)
+
+    /// What is decoded at once, in bytes; 0 where nothing is.
+    public var readUnit: Int {
+        switch self {
+        case .random(let disk): disk.readUnit
+        case .stream(let stream as any RunStream): stream.readUnit
+        case .stream: 0
+        }
+    }
 }

@@ -5,12 +5,24 @@ public struct WorkThreads: Sendable {
 
     /// How many.
     public let count: Int
+    private let fitting: @Sendable (Int) -> Int
     private let start: @Sendable (Int, @escaping Body) throws(ImageError) -> Void
 
-    /// - Parameter start: runs a body on as many threads and returns when all have ended, with the first error.
-    public init(count: Int, _ start: @escaping @Sendable (Int, @escaping Body) throws(ImageError) -> Void) {
+    /// - Parameters:
+    ///   - fitting: of how many threads each can decode so many bytes at once; as many as there are where not given.
+    ///   - start: runs a body on as many threads and returns when all have ended, with the first error.
+    public init(
+        count: Int, fitting: @escaping @Sendable (_ unit: Int) -> Int = { _ in .max },
+        _ start: @escaping @Sendable (Int, @escaping Body) throws(ImageError) -> Void
+    ) {
         self.count = max(1, count)
+        self.fitting = fitting
         self.start = start
+    }
+
+    /// Those of the threads that can decode `unit` bytes at once each: not all, where that is much.
+    public func decoding(_ unit: Int) -> WorkThreads {
+        WorkThreads(count: min(count, fitting(unit)), fitting: fitting, start)
     }
 
     /// The caller's thread alone.

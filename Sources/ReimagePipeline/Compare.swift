@@ -37,7 +37,8 @@ public struct CompareJob {
         if isStrict && disks.0.byteCount != disks.1.byteCount { return .sizesDiffer }
         options.progress.begin(.copy, total: max(disks.0.byteCount, disks.1.byteCount))
         let plan = ComparePlan(disks.0, disks.1, isStrict: isStrict)
-        try runOnThreads(options.threadCount) { [disks, options] (_) throws(ImageError) in
+        let memory = WorkerMemory(decoding: max(disks.0.readUnit, disks.1.readUnit), options)
+        try runOnThreads(memory.threadCount) { [disks, options] (_) throws(ImageError) in
             do throws(ImageError) {
                 try CompareWorker(plan, disks.0, disks.1).run(options)
             } catch {

@@ -41,7 +41,8 @@ public struct NodeCompareJob {
         }
         options.progress.begin(.copy, total: byteCount)
         let plan = NodePlan(disks.0, disks.1, digested, byteCount: byteCount)
-        try runOnThreads(options.threadCount) { [disks, options] (_) throws(ImageError) in
+        let memory = WorkerMemory(decoding: max(disks.0.readUnit, disks.1.readUnit), options)
+        try runOnThreads(memory.threadCount) { [disks, options] (_) throws(ImageError) in
             do throws(ImageError) {
                 let worker = try NodeCompareWorker(plan, disks.0, disks.1)
                 while let range = try plan.next(options) { try worker.compare(range) }

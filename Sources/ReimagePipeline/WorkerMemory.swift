@@ -26,12 +26,25 @@ public struct WorkerMemory: Sendable, Hashable {
     /// - Parameter readUnit: what the source decodes at once; it holds what is stored of that, and a table as long.
     init(_ needs: WriterNeeds, batchSize: Int, readUnit: Int = 0, _ options: JobOptions) {
         let encoded = needs.encodedBound * (batchSize / needs.chunkSize)
-        let decodes = readUnit > Self.largeUnit
-        let decoder = decodes ? 2 * readUnit : 0
-        byteCountPerThread = UInt64(batchSize + encoded + needs.encoderByteCount + decoder)
-        // Threads beyond the processors fill the time in which others wait for the disk. Encoders with large tables, and
-        // decoders of large chunks, take far longer than that, and slow each other down.
-        let isSlow = decodes || UInt64(needs.encoderByteCount) > Self.little
+        self.init(
+            byteCountPerThread: UInt64(batchSize + encoded + needs.encoderByteCount + Self.decoder(of: readUnit)),
+            isSlow: readUnit > Self.largeUnit || UInt64(needs.encoderByteCount) > Self.little, options)
+    }
+
+    /// Of threads that only read.
+    /// - Parameter unit: what each decodes at once, in bytes.
+    public init(decoding unit: Int, _ options: JobOptions) {
+        self.init(byteCountPerThread: UInt64(unit + Self.decoder(of: unit)), isSlow: unit > Self.largeUnit, options)
+    }
+
+    /// What is held while `unit` bytes are decoded, beside them.
+    private static func decoder(of unit: Int) -> Int { unit > largeUnit ? 2 * unit : 0 }
+
+    /// - Parameter isSlow: whether a thread computes for long. Threads beyond the processors fill the time in which others
+    ///   wait for the disk; encoders with large tables, and decoders of large chunks, take far longer than that, and slow
+    ///   each other down.
+    private init(byteCountPerThread: UInt64, isSlow: Bool, _ options: JobOptions) {
+        self.byteCountPerThread = byteCountPerThread
         wantedThreadCount = isSlow ? min(options.threadCount, processorCount()) : options.threadCount
         guard byteCountPerThread > Self.little else {
             (threadCount, availableByteCount) = (wantedThreadCount, nil)

@@ -52,6 +52,19 @@ import Testing
         #expect(small.threadCount == 256 && small.availableByteCount == nil)
     }
 
+    /// Who only reads holds what is decoded, what is stored of it, and a table; a format that is lent threads takes fewer.
+    @Test func decodersOfLargeChunks() {
+        var options = JobOptions(threadCount: 256)
+        options.availableByteCount = (32 + 3 * 64 + 1) * Self.mebibyte
+        let memory = WorkerMemory(decoding: 64 << 20, options)
+        #expect(memory.byteCountPerThread == 192 * Self.mebibyte && memory.threadCount == 1)
+        #expect(options.threads.decoding(64 << 20).count == 1)
+        #expect(options.threads.decoding(1 << 20).count == 256)
+        options.availableByteCount = .max
+        #expect(options.threads.decoding(64 << 20).count < 256)
+        #expect(WorkerMemory(decoding: 2 << 20, options).threadCount == 256)
+    }
+
     @Test func enoughIsSaidAndChangesNothing() {
         let memory = memory(200 * Self.mebibyte, threads: 1, available: 264 * Self.mebibyte)
         #expect(memory.threadCount == 1)

@@ -16,6 +16,7 @@ final class ArchiveRepair: Sendable {
     private let disk: RecoveredDisk
     private let request: RebuildRequest
     private let settings: WriterSettings
+    private let threads: WorkThreads
     private let cancellation: Cancellation
 
     /// One slot with data, on its way.
@@ -34,6 +35,7 @@ final class ArchiveRepair: Sendable {
         self.request = request
         self.cancellation = cancellation
         settings = try Self.settings(index, request.stamp)
+        threads = request.threads.decoding(Int(index.rules.geometry.chunkSize))
     }
 
     private var geometry: Geometry { index.rules.geometry }
@@ -59,7 +61,7 @@ final class ArchiveRepair: Sendable {
         try writer.begin(into: &output.placement)
         try output.flush()
         var summary = RebuildSummary(byteCount: geometry.byteCount, digest: [], isPartial: index.isIncomplete)
-        let most = max(request.threads.count, Int(Self.batchSize >> UInt64(geometry.chunkLog2)))
+        let most = max(threads.count, Int(Self.batchSize >> UInt64(geometry.chunkLog2)))
         var slot: UInt64 = 0
         while slot < geometry.slots {
             try cancellation.check()
@@ -120,7 +122,7 @@ final class ArchiveRepair: Sendable {
         _ summary: inout RebuildSummary
     ) throws(ImageError) {
         let shares = Shares(entries.count)
-        try request.threads.run { [self] (_) throws(ImageError) in
+        try threads.run { [self] (_) throws(ImageError) in
             let prover = try ChunkProver(disk, request.others, settings)
             while let number = shares.next() {
                 try cancellation.check()

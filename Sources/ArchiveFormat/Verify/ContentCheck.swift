@@ -56,7 +56,8 @@ final class ContentCheck: Sendable {
     private var geometry: Geometry { disk.rules.geometry }
 
     func run() throws(ImageError) -> Result {
-        try request.threads.run { [self] (_) throws(ImageError) in
+        let threads = selection.decodes ? request.threads.decoding(Int(geometry.chunkSize)) : request.threads
+        try threads.run { [self] (_) throws(ImageError) in
             do throws(ImageError) { try work() } catch {
                 state.withLock { $0.isStopped = true }
                 throw error

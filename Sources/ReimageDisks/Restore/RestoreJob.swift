@@ -132,7 +132,7 @@ public struct RestoreJob: Sendable {
     private func copy(
         _ runs: [TargetRun], _ nodes: NodeBoard, _ done: [HostRange], _ unreadable: Counter
     ) throws(ImageError) -> UInt64 {
-        let readers = max(1, options.threadCount)
+        let readers = WorkerMemory(decoding: content.readUnit, options).threadCount
         let widths = runs.map { $0.medium.traits.contains(.rotational) ? 1 : min(4, readers) }
         let writers = zip(runs, widths).flatMap { run, width in Array(repeating: run, count: width) }
         let pool = PiecePool(count: readers + writers.count + 4)
