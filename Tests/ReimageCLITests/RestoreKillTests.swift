@@ -47,12 +47,13 @@ import Testing
                 let arguments = ["--yes", "--json", "--resume", journal, "-f", "raw", "in.raw"] + devices
                 let result = try bench.restore(arguments)
                 switch result.status {
+                case 4 where !bench.scratch.names.contains(journal):  // It had not begun.
+                    #expect(result.errors.contains("Name the journal"), "\(result.errors)")
                 case 0:
                     let target = try #require((try result.json()["targets"] as? [[String: Any]])?.first)
                     if target["resumed-bytes"] as? Int ?? 0 > 0 { resumed += 1 }
                 case 3: complete += 1  // It had come to its end.
                 case 4: #expect(result.errors.contains("the disk was not changed"), "\(result.errors)")
-                case 5 where !bench.scratch.names.contains(journal): continue  // It had not begun.
                 default: Issue.record("round \(round): \(result.status) \(result.errors)")
                 }
                 guard result.status != 4 else { continue }
